@@ -1,0 +1,40 @@
+# make demo    the main job, answered by the local model, in an environment of its own
+# make test    every test (sets up what it needs)
+# make lint    the guards of the house
+# make bench   figures beside nginx and other gateways
+# make lock    renew the lock files after a change of pyproject.toml
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test lint bench lock setup clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: requirements/dev.lock pyproject.toml tools/environment.sh
+	tools/environment.sh $(VENV) requirements/dev.lock
+	touch $@
+
+demo:
+	tools/environment.sh .demo/venv requirements/demo.lock
+	.demo/venv/bin/python examples/demo.py
+
+test: setup
+	$(BIN)/dragoman local pull
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python bench/run.py
+
+lock: setup
+	tools/lock.sh $(BIN)
+
+clean:
+	rm -rf $(VENV) .demo .bench

@@ -1,0 +1,122 @@
+"""The gateway's hot path with no sockets: the real protocol objects of both sides on fake transports, N times.
+
+    python bench/sansio.py plain|stream|large N
+
+Everything between the two wires runs: llhttp, our server protocol, the pipeline, the engine, our client's connection. It
+is what `instructions.py` counts, and what a profiler is best pointed at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from payloads import BODIES, MODEL, answer, stream_pieces
+from uvicorn.server import ServerState
+
+from dragoman.gateway.app import assemble
+from dragoman.gateway.config import read
+from dragoman.gateway.protocol import make_protocol
+from dragoman.transport.by_scheme import AsyncSchemeTransport
+from dragoman.transport.fast import FastTransport
+
+CONFIG = f"models:\n  - {{name: {MODEL}, model: openai/{MODEL}, api_key: k, api_base: 'http://127.0.0.1:9/v1'}}\n"
+PORT = 9
+
+
+class FakeTransport(asyncio.Transport):
+    """Takes writes and tells `written`; reads are whatever is fed to the protocol."""
+
+    def __init__(self, written: Callable[[bytes], None]) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", PORT)})
+        self.written = written
+
+    def write(self, data: bytes) -> None:
+        self.written(data)
+
+    def writelines(self, data: Any) -> None:
+        self.written(b"".join(data))
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Connects to an upstream that is a list of pieces: each is one read, all of them follow a request at once."""
+
+    pieces: list[bytes]
+
+    async def create_connection(self, factory: Any, *_: Any, **__: Any) -> Any:
+        protocol = factory()
+        transport = FakeTransport(lambda _: self._reply(protocol))
+        protocol.connection_made(transport)
+        return transport, protocol
+
+    def _reply(self, protocol: Any) -> None:
+        for piece in self.pieces:
+            self.call_soon(protocol.data_received, piece)
+
+
+def http_request(body: bytes) -> bytes:
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:4000\r\naccept: application/json\r\n"
+        b"accept-encoding: identity\r\n"
+        b"authorization: Bearer sk-bench-0123456789abcdef\r\nuser-agent: bench/1\r\nx-trace: 0123456789abcdef\r\n"
+        b"content-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    )
+    return head % len(body) + body
+
+
+async def run(mode: str, count: int) -> None:
+    config, models = read(CONFIG, file="bench", env={})
+    fast = FastTransport()
+    gateway = assemble(config, models, AsyncSchemeTransport({"http": fast}))
+    protocol_class = make_protocol(gateway.routes, gateway.limits)
+    settings = uvicorn.Config(gateway.app, http=protocol_class, lifespan="off", log_level="error")
+    settings.load()
+    state = ServerState()
+    protocol = settings.http_protocol_class(config=settings, server_state=state, app_state={})
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, Loop)
+    loop.pieces = stream_pieces(50) if mode == "stream" else [answer()]
+    end = b"0\r\n\r\n" if mode == "stream" else b"}"
+    request = http_request(BODIES[mode])
+    done = asyncio.Event()
+    seen = 0
+
+    def written(data: bytes) -> None:
+        nonlocal seen
+        if data.endswith(end):
+            seen += 1
+            if seen < count:
+                loop.call_soon(protocol.data_received, request)
+            else:
+                done.set()
+
+    protocol.connection_made(FakeTransport(written))
+    if count:
+        protocol.data_received(request)
+        await done.wait()
+    protocol.connection_lost(None)
+    await fast_closed(fast)
+
+
+async def fast_closed(fast: FastTransport) -> None:
+    """The fake transports never lose their connections, so closing is told to forget them."""
+    for pool in fast._pools.values():
+        pool._open.clear()
+    await fast.aclose()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(run(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,68 @@
+"""Engine results -> SDK objects. The wire shape has one author, the openai dialect; this file only makes objects of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dragoman.client.objects import Answer, EmbeddingResponse, ModelResponse, ModelResponseStream
+from dragoman.core import json
+from dragoman.core.chat import ChatRequest, ChatResponse
+from dragoman.core.events import Event
+from dragoman.core.http import Headers
+from dragoman.dialects import registry
+from dragoman.engine.call import Call
+from dragoman.engine.flow import Answer as EngineAnswer
+from dragoman.engine.prepare import Prepared
+
+_FRAME = b"data: "
+_DONE = b"data: [DONE]"
+
+
+def model_response(response: ChatResponse, *, now: int) -> ModelResponse:
+    made: ModelResponse = ModelResponse.of(json.decode(registry.get("openai_chat").encode_response(response, now=now)))
+    return made
+
+
+def embedding_response(answer: EngineAnswer, *, now: int) -> EmbeddingResponse:
+    body = registry.get("openai_embeddings").encode_response(answer.response, now=now)
+    made: EmbeddingResponse = EmbeddingResponse.of(json.decode(body))
+    return made
+
+
+class Chunks:
+    """Events -> chunk objects, by the openai dialect's own encoder. One for each stream."""
+
+    def __init__(self, shape: ChatRequest, hidden: dict[str, Any], headers: dict[str, str], *, now: int) -> None:
+        self._encoder = registry.get("openai_chat").stream_encoder(shape, now=now)
+        self._hidden = hidden
+        self._headers = headers
+
+    def of(self, events: list[Event]) -> list[ModelResponseStream]:
+        data: bytes = b"".join(map(self._encoder.encode, events))
+        frames = data.split(b"\n\n")
+        return [self._chunk(frame) for frame in frames if frame and frame != _DONE]
+
+    def _chunk(self, frame: bytes) -> ModelResponseStream:
+        chunk: ModelResponseStream = ModelResponseStream.of(json.decode(frame[len(_FRAME) :]))
+        return chunk.beside(self._hidden, self._headers)
+
+
+def describe(made: Answer, call: Call, prepared: Prepared, headers: Headers) -> None:
+    """Hang on a result what people ask of it beside its fields."""
+    made.beside(hidden_params(call, prepared, headers), dict(headers))
+
+
+def hidden_params(call: Call, prepared: Prepared, headers: Headers) -> dict[str, Any]:
+    """The keys of LiteLLM's `_hidden_params` that mean something here; `warnings` and `attempts` are ours."""
+    target = prepared.deployment.target
+    first, last = call.attempts[0], call.attempts[-1]
+    return {
+        "custom_llm_provider": target.provider.name,
+        "litellm_model_name": target.model,
+        "model_id": prepared.deployment.id,
+        "api_base": target.base_url,
+        "additional_headers": {f"llm_provider-{name}": value for name, value in headers},
+        "_response_ms": round(((last.ended or last.began) - first.began) * 1000, 3),
+        "attempts": len(call.attempts),
+        "warnings": call.warnings,
+    }

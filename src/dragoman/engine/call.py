@@ -1,0 +1,132 @@
+"""A call: one request of a client with its attempts. It settles exactly once, whatever happens.
+
+The request is bytes in the client's dialect, whichever face made it: the gateway has them from the wire, the SDK writes
+them from its arguments. Both views of the body, envelope and ChatRequest, are made when first needed and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from msgspec import Struct
+
+from dragoman.core import json
+from dragoman.core.chat import Usage, Warning
+from dragoman.core.errors import BadRequestError, CallError
+from dragoman.core.http import Headers, Timeouts
+from dragoman.dialects import registry
+from dragoman.router.deployment import Deployment
+from dragoman.router.retry import RetryPolicy
+
+
+class CallOptions(Struct, frozen=True, kw_only=True):
+    """What the caller decided beside the request.
+
+    `strict`: a parameter that would be dropped is an UnsupportedParamsError. `extra_body` is merged into the provider's
+    body and `extra_headers` into its headers, as they stand. `relay`: an answer in the client's own dialect may be given
+    back as the bytes that came (the gateway's fast path) instead of being decoded.
+    """
+
+    timeouts: Timeouts = Timeouts()
+    retry: RetryPolicy = RetryPolicy()
+    strict: bool = False
+    relay: bool = False
+    extra_body: dict[str, Any] = {}
+    extra_headers: Headers = ()
+
+
+class Attempt(Struct):
+    """One try: where, when it began (the driver's clock, seconds), the error it ended in if it did."""
+
+    deployment: Deployment
+    began: float
+    ended: float | None = None
+    error: CallError | None = None
+
+
+class Settlement(Struct, frozen=True, kw_only=True):
+    """How a call ended: exactly one of success, `error`, or `cancelled` by the client. `usage` may be known in each case."""
+
+    usage: Usage | None = None
+    error: Exception | None = None
+    cancelled: bool = False
+
+
+class Call:
+    """See the module. `model` is the name the client asked for; `deployments` the plan: who is asked, in order."""
+
+    __slots__ = (
+        "_envelope",
+        "_request",
+        "attempts",
+        "body",
+        "deployments",
+        "dialect",
+        "model",
+        "observe",
+        "operation",
+        "options",
+        "rng",
+        "settlement",
+        "stream",
+        "warnings",
+    )
+
+    def __init__(
+        self,
+        *,
+        operation: str,
+        dialect: str,
+        model: str,
+        body: bytes,
+        deployments: tuple[Deployment, ...],
+        stream: bool = False,
+        options: CallOptions | None = None,
+        envelope: json.Envelope | None = None,
+        rng: Random | None = None,
+        observe: Callable[[Call], None] | None = None,
+    ) -> None:
+        self.operation = operation
+        self.dialect = dialect
+        self.model = model
+        self.body = body
+        self.deployments = deployments
+        self.stream = stream
+        self.options = options or _DEFAULT_OPTIONS
+        self.rng = rng or _RANDOM
+        self.observe = observe
+        self.attempts: list[Attempt] = []
+        self.warnings: tuple[Warning, ...] = ()
+        self.settlement: Settlement | None = None
+        self._envelope = envelope
+        self._request: Any = None
+
+    @property
+    def envelope(self) -> json.Envelope:
+        """The body split at its top level. Raises BadRequestError when it is not a JSON object."""
+        if self._envelope is None:
+            try:
+                self._envelope = json.decode_envelope(self.body)
+            except json.DecodeError as problem:
+                raise BadRequestError(f"the request body is not a JSON object: {problem}") from None
+        return self._envelope
+
+    @property
+    def request(self) -> Any:
+        """The body in the vocabulary of `core`. Raises BadRequestError that names the path."""
+        if self._request is None:
+            self._request = registry.get(self.dialect).decode_request(self.body)
+        return self._request
+
+    def settle(self, settlement: Settlement) -> None:
+        """Record how it ended and tell the observer. Only the first settlement counts."""
+        if self.settlement is None:
+            self.settlement = settlement
+            if self.observe is not None:
+                self.observe(self)
+
+
+_DEFAULT_OPTIONS = CallOptions()
+_RANDOM = Random()  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,141 @@
+"""What came back -> an error of our tree, when it is one. Pure.
+
+One status table for all providers (`core.errors`); the provider's message, code, request id and wait are kept, the key is
+taken out where a provider repeats it. A wait is read on 429, 503 and 529 alone: some providers send `retry-after` with good
+answers too. A redirect is not followed, because the key belongs to the host that was named.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from dragoman.core.errors import (
+    APIConnectionError,
+    CallError,
+    ConfigurationError,
+    DragomanError,
+    ErrorDetail,
+    ResponseDecodeError,
+    Timeout,
+    error_for,
+)
+from dragoman.core.events import StreamError
+from dragoman.core.http import Headers, HttpResponse, TransportFailure, header
+from dragoman.engine.prepare import Prepared
+from dragoman.providers.base import Target
+
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-goog-request-id", "cf-ray")
+_WAIT_STATUSES = frozenset({429, 503, 529})
+_SHORTEST_SECRET = 8
+_TIMEOUT_PHASES = {"connect_timeout": "connect", "first_token": "first_token", "idle": "idle", "total": "total"}
+_FAILURE_ADVICE = {
+    "connect": "is the base URL right, and the server up?",
+    "connect_timeout": "raise timeouts.connect, or check the network to it",
+    "first_token": "raise timeouts.first_token if this model needs longer to begin",
+    "idle": "raise timeouts.idle if this model pauses that long",
+    "total": "raise timeout if the whole answer may take longer",
+    "closed": "the connection was closed before the answer was complete",
+    "protocol": "is this an HTTP endpoint?",
+    "too_large": "the answer is over the size limit",
+}
+
+
+def status_error(prepared: Prepared, response: HttpResponse, *, attempts: int, now: float) -> DragomanError:
+    """The error for an answer with a status from 300 up. `now` is Unix seconds, for waits given as a date."""
+    if response.status < 400:
+        return _redirect(prepared.deployment.target, response)
+    body = without_key(response.body.decode("utf-8", "replace"), prepared.deployment.target)
+    detail = prepared.dialect.decode_error(response.status, body.encode())
+    return error_for(
+        response.status,
+        detail,
+        body=body[:4096],
+        retry_after=retry_after(response.status, response.headers, detail, now=now),
+        headers=dict(response.headers),
+        **context(prepared, attempts=attempts, headers=response.headers),
+    )
+
+
+def stream_error(prepared: Prepared, event: StreamError, *, attempts: int, headers: Headers) -> CallError:
+    """The error for a failure that came inside a 200 stream before its first event."""
+    if event.broken:
+        where = context(prepared, attempts=attempts, headers=headers)
+        return ResponseDecodeError(f"{prepared.deployment.target.provider.name}: {event.message}", **where)
+    detail = ErrorDetail(message=event.message, code=event.code, type=event.error_type)
+    return reported_error(prepared, event.status, detail, attempts=attempts, headers=headers)
+
+
+def reported_error(prepared: Prepared, status: int, detail: ErrorDetail, *, attempts: int, headers: Headers = ()) -> CallError:
+    """The error for a failure that the provider reported inside a 200."""
+    message = without_key(detail.message, prepared.deployment.target)
+    safe = msgspec.structs.replace(detail, message=message)
+    return error_for(status, safe, **context(prepared, attempts=attempts, headers=headers))
+
+
+def transport_error(prepared: Prepared, failure: TransportFailure, *, attempts: int) -> CallError:
+    target = prepared.deployment.target
+    place = f"{target.provider.name} at {target.base_url}"
+    message = f"{place}: {failure.message} ({failure.kind}): {_FAILURE_ADVICE.get(failure.kind, 'try again')}"
+    where = context(prepared, attempts=attempts)
+    phase = _TIMEOUT_PHASES.get(failure.kind)
+    return APIConnectionError(message, **where) if phase is None else Timeout(message, phase=phase, **where)
+
+
+def context(prepared: Prepared, *, attempts: int, headers: Headers = ()) -> dict[str, Any]:
+    """Who was asked, for any CallError."""
+    target = prepared.deployment.target
+    found = (header(headers, name) for name in _REQUEST_ID_HEADERS)
+    return {
+        "llm_provider": target.provider.name,
+        "model": target.model,
+        "request_id": next((value for value in found if value), None),
+        "attempts": attempts,
+    }
+
+
+def retry_after(status: int, headers: Headers, detail: ErrorDetail, *, now: float) -> float | None:
+    """Seconds to wait that the provider named: the longest of its header forms, else what its body says."""
+    if status not in _WAIT_STATUSES:
+        return None
+    milliseconds = _number(header(headers, "retry-after-ms"))
+    named = [None if milliseconds is None else milliseconds / 1000, _seconds(header(headers, "retry-after"), now)]
+    waits = [wait for wait in named if wait is not None]
+    return max(waits) if waits else _number(detail.retry_after)
+
+
+def _redirect(target: Target, response: HttpResponse) -> ConfigurationError:
+    location = (header(response.headers, "location") or "nowhere").partition("?")[0]
+    return ConfigurationError(
+        f"{target.provider.name} at {target.base_url} answered {response.status}, a redirect to {location}: redirects are "
+        "not followed, because the key belongs to the host that was named; correct the base URL"
+    )
+
+
+def without_key(text: str, target: Target) -> str:
+    key = target.api_key or ""
+    return text.replace(key, "[key]") if len(key) >= _SHORTEST_SECRET else text
+
+
+def _seconds(value: str | None, now: float) -> float | None:
+    """Seconds, or an HTTP date (which is in UTC whether it says so or not)."""
+    number = _number(value)
+    if number is not None or value is None:
+        return number
+    try:
+        moment = parsedate_to_datetime(value)
+        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(value: str | float | None) -> float | None:
+    """Seconds that can be waited for."""
+    try:
+        number = -1.0 if value is None else float(value)
+    except ValueError:
+        return None
+    return number if 0 <= number < float("inf") else None

@@ -1,0 +1,68 @@
+"""What every exchange does alike: header lookup, and who is told when the client goes away or reads too slowly.
+
+It refuses to write: framing is the subclass's. `protocol_exchange` and `asgi_exchange` build on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+ALREADY_SENT = "the answer went out before: an exchange takes one `respond`, or one `start`"
+NOT_BEGUN = "`write` and `finish` come after `start`, and before the answer is finished"
+
+
+class BaseExchange:
+    """The first half of `exchange.Exchange`. Defaults stay on the class: most requests never store them.
+
+    `response_started`: bytes of the answer went out. `response_complete`: nothing more will.
+    """
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    client: str
+    body: bytes = b""
+    disconnected: bool = False
+    response_started: bool = False
+    response_complete: bool = False
+    _disconnect_callbacks: list[Callable[[], None]] | None = None
+    _pressure: tuple[Callable[[], None], Callable[[], None]] | None = None
+
+    def header(self, name: bytes) -> bytes | None:
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def on_disconnect(self, callback: Callable[[], None]) -> None:
+        if self.disconnected:
+            callback()
+        elif self._disconnect_callbacks is None:
+            self._disconnect_callbacks = [callback]
+        else:
+            self._disconnect_callbacks.append(callback)
+
+    def on_pressure(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+        self._pressure = (pause, resume)
+        if self.under_pressure():
+            pause()
+
+    def under_pressure(self) -> bool:
+        """The client has yet to take too much of what was written."""
+        raise NotImplementedError
+
+    # What the server does with it
+
+    def lost(self) -> None:
+        """The client is gone."""
+        if self.disconnected or self.response_complete:
+            return
+        self.disconnected = True
+        callbacks, self._disconnect_callbacks = self._disconnect_callbacks, None
+        for callback in callbacks or ():
+            callback()
+
+    def pressure(self, *, paused: bool) -> None:
+        if self._pressure is not None and not self.response_complete:
+            self._pressure[0 if paused else 1]()

@@ -1,0 +1,98 @@
+"""What both servers share, our protocol under uvicorn and the plain ASGI app: routes, limits, and how a handler is run.
+
+It refuses to know sockets and ASGI. `protocol` and `asgi_exchange` call it; whoever builds the route table imports
+`Route` and `Limits` from here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from dragoman.core import json
+from dragoman.core.errors import STATUS_CLASSES, DragomanError, GatewayError
+from dragoman.gateway.exchange import Exchange, Handler, Headers
+
+logger = logging.getLogger("dragoman.gateway")
+
+JSON_HEADERS: Headers = [(b"content-type", b"application/json")]
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one client may ask of us. Sizes in bytes, times in seconds.
+
+    `max_header_bytes`: request line and headers together; also any other run of bytes without a byte of body in it (trailers,
+    chunk extensions). `max_body_bytes`: of one request, decoded from chunks. `head_timeout`: from the connection, or from
+    the first byte of a later head, until the head is complete. `body_timeout`: between two reads of a body.
+    `write_timeout`: without the client taking anything of what waits for it.
+    """
+
+    max_header_bytes: int = 64 * 1024
+    max_header_count: int = 128
+    max_body_bytes: int = 32 * 1024 * 1024
+    head_timeout: float = 15.0
+    body_timeout: float = 30.0
+    write_timeout: float = 60.0
+
+
+def encode_plain_error(error: DragomanError) -> bytes:
+    """The error body where no dialect is known, because the request never named a route of ours."""
+    return json.encode({"error": {"message": error.message, "type": error.type, "code": None, "param": None}})
+
+
+class Route(NamedTuple):
+    """`encode_error` gives the body of an error answer in the dialect of the route."""
+
+    handler: Handler
+    encode_error: Callable[[DragomanError], bytes] = encode_plain_error
+
+
+Routes = Mapping[tuple[str, bytes], Route]
+"""(method, path as it comes on the wire) -> Route. The match is exact: no patterns, no percent-decoding."""
+
+
+class ServedExchange(Exchange, Protocol):
+    """An exchange as its server sees it."""
+
+    response_started: bool
+    response_complete: bool
+
+
+def refusal(status: int, message: str) -> DragomanError:
+    """The error that says why a request was not taken."""
+    error = STATUS_CLASSES.get(status, GatewayError)(message)
+    error.status_code = status
+    return error
+
+
+def respond_error(exchange: Exchange, route: Route, error: DragomanError) -> None:
+    exchange.respond(error.status_code, JSON_HEADERS, route.encode_error(error))
+
+
+async def answer(route: Route, exchange: ServedExchange) -> None:
+    """Run the handler. Whatever it does, the client gets one whole answer or a closed connection.
+
+    A failure is logged once, without body or headers of the request. It reaches the client as a 500 in its dialect when
+    nothing was written yet.
+    """
+    try:
+        await route.handler(exchange)
+        if not (exchange.response_complete or exchange.disconnected):
+            logger.error("The handler of %s %s ended without finishing its answer", exchange.method, exchange.path.decode())
+    except Exception:
+        logger.exception("The handler of %s %s failed", exchange.method, exchange.path.decode())
+    finally:
+        if not (exchange.response_complete or exchange.disconnected):
+            _end_unanswered(route, exchange)
+
+
+def _end_unanswered(route: Route, exchange: ServedExchange) -> None:
+    if exchange.response_started:
+        exchange.abort()
+    else:
+        respond_error(
+            exchange, route, refusal(500, "The gateway failed on this request. Its log has the reason; try again later.")
+        )

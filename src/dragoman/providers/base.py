@@ -1,0 +1,121 @@
+"""A provider is a frozen row: where it is, how it is paid for, which dialect it speaks for which operation, its quirks.
+
+Nothing here reads the environment, opens a socket or holds a key; `registry.resolve` makes a `Target` of a row, a model
+and a credential. A quirk is a declared deviation from the dialect, applied to the body that the dialect wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from dragoman.core.chat import Warning
+from dragoman.core.http import Headers
+
+Operation = Literal[
+    "chat", "embedding", "image", "speech", "transcription", "rerank", "moderation", "decision", "completion", "responses"
+]
+Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "token", "none"]
+
+OPENAI_SHAPED = {"chat": "openai_chat", "embedding": "openai_embeddings"}
+"""What a server that calls itself OpenAI-compatible is taken to speak."""
+
+BodyEdit = Callable[[dict[str, Any], str], tuple[Warning, ...]]
+"""A quirk that a table cannot say: edits the body (of the given model) in place, returns what was lost."""
+
+
+class Quirks(Struct, frozen=True, kw_only=True):
+    """Declared deviations, in the order they are applied: rename, drop, map_values, clamp, defaults, edit.
+
+    `rename`: body field -> its name here. `drop`: fields this provider refuses; leaving one out is a Warning, and an
+    UnsupportedParamsError where the caller's policy forbids dropping. `map_values`: field -> {value -> value here}.
+    `clamp`: field -> (lowest, highest). `defaults`: fields added when absent. `edit`: a function for the rest.
+    `stream_usage`: the provider takes stream_options.include_usage. `relay`: its answers are clean enough in its dialect
+    that the bytes may go to a client of the same dialect as they came; otherwise they are decoded and written anew.
+    """
+
+    rename: dict[str, str] = {}
+    drop: frozenset[str] = frozenset()
+    map_values: dict[str, dict[str, Any]] = {}
+    clamp: dict[str, tuple[float, float]] = {}
+    defaults: dict[str, Any] = {}
+    edit: BodyEdit | None = None
+    stream_usage: bool = True
+    relay: bool = True
+
+
+NO_QUIRKS = Quirks()
+"""The one object that all rows without quirks share, so that it is known by looking at it and not into it."""
+
+
+class Provider(Struct, frozen=True, kw_only=True):
+    """One row. `base_url` None means self-hosted: the caller, or a variable in `base_url_variables`, must name it.
+
+    `key_variables` and `base_url_variables` are environment variables, looked up in order. `key_optional` is for servers
+    that need none. `dialects` maps an operation to the dialect it is spoken in here; an operation that is not in it is not
+    offered. `paths` overrides a dialect's path for an operation. `docs` is the vendor's API reference.
+
+    `hosts`: further hosts of the same vendor, to which its key may go. `bearer_variables`: variables with a token that
+    travels as `Authorization: Bearer`, whatever `auth` is; looked up after the keys. `header_variables`: variable -> header
+    it fills, sent to the vendor's own host only. `model_path_prefix` is put before a model name that has no slash.
+    `model_prefixes`: how names of models begin that mean this provider when nobody named one. `default_path`: the path of a
+    base URL that was given without one. `model_quirks`: glob of model names -> the quirks of those models, in place of
+    `quirks`; the first match holds.
+    """
+
+    name: str
+    base_url: str | None
+    key_variables: tuple[str, ...] = ()
+    bearer_variables: tuple[str, ...] = ()
+    header_variables: dict[str, str] = {}
+    base_url_variables: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    default_path: str = ""
+    aliases: tuple[str, ...] = ()
+    auth: Auth = "bearer"
+    key_optional: bool = False
+    dialects: dict[str, str] = field(default_factory=lambda: dict(OPENAI_SHAPED))
+    paths: dict[str, str] = {}
+    headers: Headers = ()
+    model_prefixes: tuple[str, ...] = ()
+    model_path_prefix: str = ""
+    quirks: Quirks = NO_QUIRKS
+    model_quirks: dict[str, Quirks] = {}
+    docs: str = ""
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """A row made concrete for one deployment: everything `engine.prepare` needs but the request.
+
+    `api_key` goes to the host of `base_url` and nowhere else. The repr leaves it out.
+    """
+
+    provider: Provider
+    model: str
+    base_url: str
+    api_key: str | None = None
+    headers: Headers = ()
+
+    def __repr__(self) -> str:
+        return f"Target({self.provider.name}/{self.model} at {self.base_url}, key {'set' if self.api_key else 'none'})"
+
+
+AUTH_HEADERS: dict[Auth, tuple[str, str] | None] = {
+    "bearer": ("authorization", "Bearer {}"),
+    "token": ("authorization", "Token {}"),
+    "x-api-key": ("x-api-key", "{}"),
+    "api-key": ("api-key", "{}"),
+    "x-goog-api-key": ("x-goog-api-key", "{}"),
+    "none": None,
+}
+"""How a key travels: header name and template."""
+
+
+def credential_headers(target: Target) -> Headers:
+    """The headers that carry the target's key; empty without one."""
+    form = AUTH_HEADERS[target.provider.auth]
+    if form is None or not target.api_key:
+        return ()
+    return ((form[0], form[1].format(target.api_key)),)

@@ -1,0 +1,1 @@
+"""Pure policy: which deployment, how often, after what wait. Time and randomness are arguments."""

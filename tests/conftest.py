@@ -1,0 +1,20 @@
+"""What every test may use. Puts tests/ on the path so that helpers are imported as `support.x`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+settings.register_profile("untimed", deadline=None)  # a slow machine is no failure
+settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """`async def` tests and fixtures run on asyncio, by anyio's plugin, which the clients bring along."""
+    return "asyncio"
