@@ -18,3 +18,14 @@ settings.load_profile("untimed")
 def anyio_backend() -> str:
     """`async def` tests and fixtures run on asyncio, by anyio's plugin, which the clients bring along."""
     return "asyncio"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was not there to be tested with."""
+    from support.recordings import FOLDER
+
+    if not (FOLDER / "index.jsonl").exists():
+        terminalreporter.write_line(
+            f"recorded traffic was not found at {FOLDER.parent.name}/{FOLDER.name} beside the clone: "
+            "the golden cases of tests/golden were replayed, the recordings were not"
+        )

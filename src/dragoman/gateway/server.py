@@ -17,15 +17,28 @@ logger = logging.getLogger("dragoman.gateway")
 
 
 class GatewayServer(uvicorn.Server):
-    """uvicorn's, but that a signal which was obeyed is not raised again afterwards: a stop that was asked for is no failure."""
+    """uvicorn's, but that a signal which was obeyed is not raised again afterwards: a stop that was asked for is no failure.
+
+    `unguarded`: others than this machine may reach it, and no key is asked for.
+    """
+
+    unguarded = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a signal handler
         """The first signal lets open answers finish, the second does not wait for them."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """When forced, uvicorn leaves both what it runs and the app's lifespan as they are."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            for task in self.server_state.tasks:
+                task.cancel()
+            await self.lifespan.shutdown()
 
-def server(gateway: Gateway, *, host: str | None = None, port: int | None = None) -> uvicorn.Server:
+
+def server(gateway: Gateway, *, host: str | None = None, port: int | None = None) -> GatewayServer:
     """A server that is ready to run. `host` and `port` win over the configuration's. Raises ConfigurationError."""
     settings = gateway.config.server
     config = uvicorn.Config(
@@ -48,16 +61,16 @@ def server(gateway: Gateway, *, host: str | None = None, port: int | None = None
     except OSError as problem:  # of TLS alone; an ssl.SSLError is one too
         files = " and ".join(file for file in (settings.ssl_certfile, settings.ssl_keyfile) if file)
         raise ConfigurationError(f"server.ssl_certfile, server.ssl_keyfile: cannot use {files}: {problem}") from None
-    if settings.api_key is None and not _is_loopback(config.host):
-        logger.warning("Whoever reaches %s may use every model and its key: set server.api_key", config.host)
-    return GatewayServer(config)
+    running = GatewayServer(config)
+    running.unguarded = settings.api_key is None and not _is_loopback(config.host)
+    return running
 
 
 def _is_loopback(host: str) -> bool:
     return host in {"localhost", "::1"} or host.startswith("127.")
 
 
-def bind(running: uvicorn.Server) -> socket.socket:
+def bind(running: GatewayServer) -> socket.socket:
     """A socket that listens before the server runs, so that its port is known and nobody who knows it is refused.
 
     Raises ConfigurationError.
@@ -74,6 +87,8 @@ def bind(running: uvicorn.Server) -> socket.socket:
         reason = getattr(problem, "strerror", None) or str(problem)
         raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}; choose another with --host and --port") from None
     listening.set_inheritable(True)
+    if running.unguarded:
+        logger.warning("Whoever reaches %s may use every model and its key: set server.api_key", host)
     return listening
 
 
