@@ -1,6 +1,7 @@
 # make demo    the main job, answered by the local model, in an environment of its own
 # make test    every test (sets up what it needs)
 # make lint    the guards of the house
+# make instructions   instruction counts of the hot path, against those kept
 # make bench   figures beside nginx and other gateways
 # make lock    renew the lock files after a change of pyproject.toml
 SHELL := /bin/bash
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint bench lock setup clean
+.PHONY: demo test lint instructions bench lock setup clean
 
 setup: $(VENV)/.ready
 
@@ -29,6 +30,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+instructions: setup
+	$(BIN)/python bench/instructions.py
 
 bench: setup
 	$(BIN)/python bench/run.py

@@ -33,6 +33,13 @@ while True:
 """
 
 
+LITELLM_ENVIRONMENT = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOG": "ERROR",
+    "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",  # it has no database and no users here
+}
+
+
 class Unavailable(Exception):  # noqa: N818 - it is a finding, not a fault
     """This candidate cannot be measured here; the message says why."""
 
@@ -204,7 +211,7 @@ class LiteLLM(Candidate):
             "litellm_settings:\n  telemetry: false\n"
         )
         command = (str(folder / "bin" / "litellm"), "--config", str(config), "--port", str(port), "--host", "127.0.0.1")
-        return spawn(pin, *command, folder=folder, env={"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"})
+        return spawn(pin, *command, folder=folder, env=LITELLM_ENVIRONMENT)
 
 
 class TensorZero(Candidate):

@@ -4,8 +4,8 @@
     python bench/instructions.py --update   write the counts there
 
 The counts are those of one request (plain, a stream of 50 chunks, a body of 64 KB) through `sansio.py`: two runs of
-different length, their difference divided. They depend on the Python they run on, so the file keeps one set for each
-minor version and machine type; a set that is missing is reported and is no failure. Without valgrind it says so and ends.
+different length, their difference divided. They depend on the Python that runs them, so the file keeps one set for each
+version and kind of build; a set that is missing is reported and is no failure. Without valgrind it says so and ends.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 FILE = HERE / "instructions.json"
-LENGTHS = {"plain": (50, 350), "stream": (10, 60), "large": (50, 350)}
+LENGTHS = {"plain": (20, 120), "stream": (5, 25), "large": (20, 80)}
 ALLOWED = 1.03
-KEY = f"{platform.python_implementation()} {sys.version_info.major}.{sys.version_info.minor} {platform.machine()}"
+OPTIMISED = "optimised" if "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "") else "plain"
+KEY = f"CPython {platform.python_version()} {OPTIMISED} build, {platform.machine()}"
 
 
 def counted(mode: str, count: int) -> int:

@@ -73,7 +73,9 @@ static void step(Client *c) {
   }
   c->left--;
   if (c->left > 1) {
-    send_event(c, "{\"index\":0,\"delta\":{\"content\":\" harbour\"},\"logprobs\":null,\"finish_reason\":null}", "null", "");
+    char choices[128];  // some clients end a stream that repeats itself, so the text changes
+    snprintf(choices, sizeof choices, "{\"index\":0,\"delta\":{\"content\":\" harbour%d\"},\"logprobs\":null,\"finish_reason\":null}", c->left % 10);
+    send_event(c, choices, "null", "");
   } else if (c->left == 1) {
     send_event(c, "{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}", "null", "");
   } else {

@@ -211,7 +211,7 @@ def test_relayed_bytes_are_those_that_came(dialect: str) -> None:
 
 
 @given(cut_places)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @pytest.mark.parametrize("endings", [bytes, crlf])
 @pytest.mark.parametrize("way", WAYS)
 def test_any_slicing_gives_the_client_the_same_bytes(way: tuple[str, str], endings: Any, places: list[int]) -> None:
@@ -305,7 +305,7 @@ def test_a_break_is_one_typed_error_in_the_clients_dialect(
 @pytest.mark.parametrize("endings", [bytes, crlf])
 @pytest.mark.parametrize("way", WAYS)
 @given(cut_places)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 def test_what_was_good_before_a_fault_arrives_however_it_is_cut(
     way: tuple[str, str], endings: Any, fault: str, places: list[int]
 ) -> None:
