@@ -251,6 +251,24 @@ def test_waiting_for_a_connection_counts_as_connecting_and_a_wait_given_up_leave
 
 
 @every_loop
+def test_a_request_cancelled_at_any_turn_of_connecting_leaves_no_trace(loop: Any) -> None:
+    """uvloop closes such a connection without a word to its protocol."""
+
+    async def main() -> None:
+        limits = PoolLimits(max_connections=1, max_idle=0)
+        async with serving(fast, serve_ok, limits=limits) as (transport, upstream):
+            for turns in range(12):
+                cancelled = asyncio.create_task(transport.send(post(upstream), PATIENT))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                cancelled.cancel()
+                await asyncio.gather(cancelled, return_exceptions=True)
+                assert (await transport.send(post(upstream), Timeouts(connect=30))).body == b"hi"
+
+    run(main(), loop)
+
+
+@every_loop
 def test_closing_the_transport_ends_what_is_in_flight_and_refuses_what_comes(loop: Any) -> None:
     async def main() -> None:
         async def script(peer: Peer) -> None:

@@ -164,6 +164,7 @@ class Pool:
         except BaseException as problem:
             if connection.was_made:
                 connection.drop()
+                self.lost(connection)  # uvloop has closed it already, and does not tell its protocol
             else:
                 self._release_slot()
             if isinstance(problem, OSError | UnicodeError | OverflowError) and not isinstance(problem, TimeoutError):
