@@ -120,6 +120,9 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------------------ from the loop
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        if self.closing:  # it was given up while it was being made
+            self._transport.abort()
+            return
         self.was_made = True
         self._owner.opened(self)
 

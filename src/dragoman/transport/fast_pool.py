@@ -162,9 +162,10 @@ class Pool:
                 raise self._is_closed()
             await self._loop.create_connection(lambda: connection, self._origin.host, self._origin.port, **options)
         except BaseException as problem:
+            connection.closing = True  # its loop may still have to tell it that it was made
             if connection.was_made:
                 connection.drop()
-                self.lost(connection)  # uvloop has closed it already, and does not tell its protocol
+                self.lost(connection)  # uvloop has closed it already, and does not tell it so
             else:
                 self._release_slot()
             if isinstance(problem, OSError | UnicodeError | OverflowError) and not isinstance(problem, TimeoutError):
