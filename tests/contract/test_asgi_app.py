@@ -16,7 +16,7 @@ import pytest
 
 from support.demo_server import RunningDemo
 from support.gateway import RunningGateway, demo_config
-from support.requests import ask, chat, connected, error_of, read_until, request_bytes, until
+from support.requests import ask, assert_leaving_ends_the_stream, chat, error_of, until
 
 HELLO = [{"role": "user", "content": "hello there, gateway"}]
 UPSTREAMS = ["", "claude-"]
@@ -108,13 +108,7 @@ def test_bad_requests_are_refused_in_the_clients_dialect(hosted: RunningGateway,
 def test_a_client_that_leaves_ends_the_stream_upstream(
     hosted: RunningGateway, demo: RunningDemo, dialect: str, upstream: str
 ) -> None:
-    until(lambda: demo.stats()["open_streams"] == 0)
-    before = demo.stats()["cancelled"]
-    with connected(hosted.address, request_bytes(dialect, chat(f"{upstream}slow", stream=True))) as connection:
-        read_until(connection, b"data: ")
-        assert demo.stats()["open_streams"] == 1
-    until(lambda: demo.stats()["open_streams"] == 0)
-    assert demo.stats()["cancelled"] == before + 1
+    assert_leaving_ends_the_stream(hosted.address, demo, dialect, f"{upstream}slow")
 
 
 def test_a_bad_configuration_is_told_and_not_served(tmp_path: Path) -> None:

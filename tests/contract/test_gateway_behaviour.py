@@ -24,6 +24,7 @@ from support.requests import (
     HELLO,
     PATHS,
     ask,
+    assert_leaving_ends_the_stream,
     chat,
     client,
     connected,
@@ -556,13 +557,7 @@ def test_a_client_that_leaves_before_the_answer_ends_the_request_upstream(
 def test_a_client_that_leaves_in_the_middle_ends_the_stream_upstream(
     served: RunningGateway, demo: RunningDemo, dialect: str, upstream_kind: str
 ) -> None:
-    until(lambda: demo.stats()["open_streams"] == 0)
-    before = demo.stats()["cancelled"]
-    with connected(served.address, request_bytes(dialect, chat(f"{upstream_kind}slow", stream=True))) as connection:
-        read_until(connection, b"data: ")
-        assert demo.stats()["open_streams"] == 1
-    until(lambda: demo.stats()["open_streams"] == 0)
-    assert demo.stats()["cancelled"] == before + 1
+    assert_leaving_ends_the_stream(served.address, demo, dialect, f"{upstream_kind}slow")
 
 
 def test_a_client_that_reads_slowly_gets_everything_and_costs_no_memory(

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 
+from support.demo_server import RunningDemo
 from support.gated_upstream import PATIENCE
 
 PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
@@ -107,3 +108,14 @@ def until(condition: Callable[[], Any]) -> Any:
         assert time.monotonic() < end, "it never came to be"
         time.sleep(0.01)
     return found
+
+
+def assert_leaving_ends_the_stream(address: tuple[str, int], demo: RunningDemo, dialect: str, model: str) -> None:
+    """A client that goes away in the middle of an answer takes its request at the provider with it."""
+    until(lambda: demo.stats()["open_streams"] == 0)
+    before = demo.stats()["cancelled"]
+    with connected(address, request_bytes(dialect, chat(model, stream=True))) as connection:
+        read_until(connection, b"data: ")
+        assert demo.stats()["open_streams"] == 1
+    until(lambda: demo.stats()["open_streams"] == 0)
+    assert demo.stats()["cancelled"] == before + 1

@@ -5,13 +5,14 @@ It refuses to write: framing is the subclass's. `protocol_exchange` and `asgi_ex
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 ALREADY_SENT = "the answer went out before: an exchange takes one `respond`, or one `start`"
 NOT_BEGUN = "`write` and `finish` come after `start`, and before the answer is finished"
 
 
-class BaseExchange:
+class BaseExchange(ABC):
     """The first half of `exchange.Exchange`. Defaults stay on the class: most requests never store them.
 
     `response_started`: bytes of the answer went out. `response_complete`: nothing more will.
@@ -48,9 +49,9 @@ class BaseExchange:
         if self.under_pressure():
             pause()
 
+    @abstractmethod
     def under_pressure(self) -> bool:
         """The client has yet to take too much of what was written."""
-        raise NotImplementedError
 
     # What the server does with it
 
