@@ -19,10 +19,14 @@ CallError Client CompletionStream ConfigurationError ConflictError ContentPolicy
 DragomanError EmbeddingResponse InternalServerError ModelResponse ModelResponseStream NotFoundError PaymentRequiredError
 PermissionDeniedError Provider Quirks RateLimitError RequestTooLargeError ResponseDecodeError ServiceUnavailableError
 StreamInterruptedError Timeout Timeouts UnprocessableEntityError UnsupportedParamsError __version__ acompletion aembedding
-completion embedding
+completion completion_cost cost_per_token decode embedding encode get_llm_provider get_max_tokens get_model_info
+get_supported_openai_params model_cost register_model stream_chunk_builder supports_assistant_prefill supports_audio_input
+supports_audio_output supports_function_calling supports_parallel_function_calling supports_pdf_input supports_prompt_caching
+supports_reasoning supports_response_schema supports_system_messages supports_tool_choice supports_video_input supports_vision
+supports_web_search token_counter trim_messages validate_environment
 """.split()
 
-HEAVY = {"asyncio", "httpx2", "ssl", "socket", "threading", "httptools", "uvicorn", "starlette", "typer", "yaml", "pydantic"}
+HEAVY = {"asyncio", "httpx2", "ssl", "socket", "threading", "httptools", "uvicorn", "starlette", "click", "yaml", "pydantic"}
 
 PROBE = """
 import json, sys, threading

@@ -19,6 +19,7 @@ import pytest
 
 from dragoman.cli.demo_upstream import demo_upstream
 from dragoman.core.errors import ConfigurationError
+from dragoman.providers.demo.settings import FAULTS
 from support.demo_server import RunningDemo, demo_server
 
 TURN = [{"role": "user", "content": "What is the capital of France?"}]
@@ -310,7 +311,7 @@ def test_a_key_can_be_required() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------- the command
-COMMAND = [sys.executable, "-c", "import typer; from dragoman.cli.demo_upstream import demo_upstream; typer.run(demo_upstream)"]
+COMMAND = [sys.executable, "-c", "from dragoman.cli.demo_upstream import demo_upstream; demo_upstream()"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -330,8 +331,13 @@ def test_the_command_serves_until_a_signal(http: httpx.Client, number: signal.Si
 
 def test_the_command_names_a_bad_parameter_and_a_taken_port(demo: RunningDemo) -> None:
     with pytest.raises(ConfigurationError, match="it can as: 400"):
-        demo_upstream(port=0, fail="sulk")
+        demo_upstream(["--port", "0", "--fail", "sulk"])
     with pytest.raises(
         ConfigurationError, match=rf"cannot listen on 127\.0\.0\.1:{demo.address[1]}: .*; choose another --port"
     ):
-        demo_upstream(port=demo.address[1])
+        demo_upstream(["--port", str(demo.address[1])])
+
+
+def test_the_help_names_every_fault() -> None:
+    told = next(option.help for option in demo_upstream.params if option.name == "fail")
+    assert [fault for fault in FAULTS if fault not in told] == []

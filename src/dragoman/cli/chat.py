@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import typer
+import click
 
 import dragoman
 from dragoman.core.errors import CallError
@@ -23,7 +23,7 @@ def run(model: str, system: str | None) -> None:
         try:
             said = _answer(model, turn)
         except CallError as error:
-            typer.echo(f"dragoman: {error.message}", err=True)
+            click.echo(f"dragoman: {error.message}", err=True)
             continue
         history = [*turn, {"role": "assistant", "content": said}]
 
@@ -45,11 +45,11 @@ def _answer(model: str, messages: list[dict[str, Any]]) -> str:
             text = chunk.choices[0].delta.content if chunk.choices else None
             if text:
                 said.append(text)
-                typer.echo(text, nl=False)
+                click.echo(text, nl=False)
                 sys.stdout.flush()
     except KeyboardInterrupt:
         pass  # the answer is cut here, the conversation goes on
     finally:
         stream.close()
-        typer.echo()
+        click.echo()
     return "".join(said)

@@ -18,10 +18,22 @@ from dragoman.core.json import Envelope
 
 
 class EncodedRequest(NamedTuple):
-    """A body that is ready but for quirks and JSON encoding, and what could not be said in it."""
+    """A body that is ready but for quirks and JSON encoding, and what could not be said in it.
 
-    body: dict[str, Any]
+    A body of bytes (a form with a file in it) goes out as it is, under its `content_type`.
+    """
+
+    body: dict[str, Any] | bytes
     warnings: tuple[Warning, ...] = ()
+    content_type: str = "application/json"
+
+
+class Poll(NamedTuple):
+    """The answer is not there yet: ask `url` again after `wait` seconds. Relative URLs stand behind the provider's base URL."""
+
+    url: str
+    wait: float
+    method: str = "GET"
 
 
 class StreamDecoder(Protocol):
@@ -62,7 +74,12 @@ class UsageTap(Protocol):
 
 
 class UpstreamDialect(Protocol):
-    """We are the client."""
+    """We are the client.
+
+    A dialect may also have: `poll(response: HttpResponse) -> Poll | None`, where an answer is created first and asked for
+    until it is there; `stream_accept`, the media type of a stream that is not SSE; `decode_binary = True`, where answers
+    are no JSON and `decode_response(body, content_type)` needs to know what they are.
+    """
 
     name: str
 

@@ -55,13 +55,17 @@ class Settlement(Struct, frozen=True, kw_only=True):
 
 
 class Call:
-    """See the module. `model` is the name the client asked for; `deployments` the plan: who is asked, in order."""
+    """See the module. `model` is the name the client asked for; `deployments` the plan: who is asked, in order.
+
+    `content_type` is that of `body`, where it is no JSON (a form with files).
+    """
 
     __slots__ = (
         "_envelope",
         "_request",
         "attempts",
         "body",
+        "content_type",
         "deployments",
         "dialect",
         "model",
@@ -82,6 +86,7 @@ class Call:
         model: str,
         body: bytes,
         deployments: tuple[Deployment, ...],
+        content_type: str = "application/json",
         stream: bool = False,
         options: CallOptions | None = None,
         envelope: json.Envelope | None = None,
@@ -92,6 +97,7 @@ class Call:
         self.dialect = dialect
         self.model = model
         self.body = body
+        self.content_type = content_type
         self.deployments = deployments
         self.stream = stream
         self.options = options or _DEFAULT_OPTIONS
@@ -117,7 +123,9 @@ class Call:
     def request(self) -> Any:
         """The body in the vocabulary of `core`. Raises BadRequestError that names the path."""
         if self._request is None:
-            self._request = registry.get(self.dialect).decode_request(self.body)
+            decode = registry.get(self.dialect).decode_request
+            form = self.content_type != "application/json"
+            self._request = decode(self.body, self.content_type) if form else decode(self.body)
         return self._request
 
     def settle(self, settlement: Settlement) -> None:

@@ -20,8 +20,9 @@ from dragoman.core.http import HttpResponse, TransportFailure, header
 from dragoman.core.unfold import unfold
 from dragoman.engine import interpret
 from dragoman.engine.call import Attempt, Call, Settlement
+from dragoman.engine.poll import until_there
 from dragoman.engine.prepare import Prepared, prepare
-from dragoman.engine.steps import Close, Open, Read, Send, Sleep, Step
+from dragoman.engine.steps import Authorize, Close, Open, Read, Send, Sleep, Step
 from dragoman.router.deployment import Deployment
 from dragoman.router.retry import wait_before_retry
 
@@ -122,7 +123,10 @@ def _placed(error: CallError, deployment: Deployment, attempts: int) -> CallErro
 
 
 def _send(call: Call, prepared: Prepared, wall: Clock) -> Flow[Answer]:
-    response: HttpResponse = yield Send(prepared.request, call.options.timeouts)
+    request = prepared.request if prepared.authorized else (yield Authorize(prepared.request, prepared.deployment.target))
+    response: HttpResponse = yield Send(request, call.options.timeouts)
+    if response.status < 300 and hasattr(prepared.dialect, "poll"):
+        response = yield from until_there(response, prepared, request, call.options.timeouts)
     if response.status >= 300:
         raise interpret.status_error(prepared, response, attempts=len(call.attempts), now=wall())
     decoded = None if prepared.relay else _decoded(call, prepared, response)
@@ -134,7 +138,8 @@ def _send(call: Call, prepared: Prepared, wall: Clock) -> Flow[Answer]:
 
 
 def _open(call: Call, prepared: Prepared, wall: Clock) -> Flow[OpenedStream]:
-    stream = yield Open(prepared.request, call.options.timeouts)
+    request = prepared.request if prepared.authorized else (yield Authorize(prepared.request, prepared.deployment.target))
+    stream = yield Open(request, call.options.timeouts)
     try:
         if stream.head.status >= 300:
             response = yield from _failed(stream)
@@ -180,7 +185,7 @@ def _hold_events(stream: Any, prepared: Prepared, call: Call) -> Flow[OpenedStre
     while True:
         piece = yield Read(stream)
         events = decoder.feed(piece) if piece else decoder.close()
-        held += events
+        held += [interpret.named(event, prepared, stream.head.headers) for event in events]
         for event in events:
             if isinstance(event, StreamError):
                 raise interpret.stream_error(prepared, event, attempts=len(call.attempts), headers=stream.head.headers)
@@ -209,11 +214,16 @@ def _hold_bytes(stream: Any, prepared: Prepared, call: Call) -> Flow[OpenedStrea
 
 def _decoded(call: Call, prepared: Prepared, response: HttpResponse) -> Any:
     """The answer in our words; one that makes no sense is told who was asked."""
+    dialect = prepared.dialect
     try:
-        return prepared.dialect.decode_response(response.body)
+        if getattr(dialect, "decode_binary", False):
+            found = dialect.decode_response(response.body, header(response.headers, "content-type") or "")
+        else:
+            found = dialect.decode_response(response.body)
     except ResponseDecodeError as error:
         raise ResponseDecodeError(
             f"{prepared.deployment.target.provider.name}: {error.message}",
             body=response.body[:2048].decode("utf-8", "replace"),
             **interpret.context(prepared, attempts=len(call.attempts), headers=response.headers),
         ) from error
+    return interpret.named(found, prepared, response.headers)

@@ -50,6 +50,8 @@ def status_error(prepared: Prepared, response: HttpResponse, *, attempts: int, n
         return _redirect(prepared.deployment.target, response)
     body = without_key(response.body.decode("utf-8", "replace"), prepared.deployment.target)
     detail = prepared.dialect.decode_error(response.status, body.encode())
+    if detail.type is None and (named := header(response.headers, "x-amzn-errortype")):
+        detail = msgspec.structs.replace(detail, type=named.partition(":")[0])  # AWS names the kind of a failure nowhere else
     return error_for(
         response.status,
         detail,
@@ -95,6 +97,16 @@ def context(prepared: Prepared, *, attempts: int, headers: Headers = ()) -> dict
         "request_id": next((value for value in found if value), None),
         "attempts": attempts,
     }
+
+
+def named(answer: Any, prepared: Prepared, headers: Headers) -> Any:
+    """An answer or a stream's head with the model and the id that some APIs (Converse) do not repeat; the rest as it is."""
+    lacking = {}
+    if getattr(answer, "model", None) == "":
+        lacking["model"] = prepared.deployment.target.model
+    if getattr(answer, "id", None) == "":
+        lacking["id"] = context(prepared, attempts=0, headers=headers)["request_id"] or ""
+    return msgspec.structs.replace(answer, **lacking) if lacking else answer
 
 
 def retry_after(status: int, headers: Headers, detail: ErrorDetail, *, now: float) -> float | None:

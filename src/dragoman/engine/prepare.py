@@ -22,6 +22,7 @@ from dragoman.providers.base import Target, credential_headers
 from dragoman.router.deployment import Deployment
 
 USER_AGENT = "dragoman"
+JSON = "application/json"
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -32,12 +33,15 @@ class Prepared(Struct, frozen=True, kw_only=True):
     dialect: Any
     relay: bool
     warnings: tuple[Warning, ...] = ()
+    authorized: bool = True
+    """Whether the request carries its credentials already; else an authorizer puts them on."""
 
 
 class _Endpoint(Struct, frozen=True):
     dialect: Any
     url: str
     headers: Headers
+    authorized: bool
 
 
 def prepare(call: Call, deployment: Deployment) -> Prepared:
@@ -45,7 +49,10 @@ def prepare(call: Call, deployment: Deployment) -> Prepared:
     target = deployment.target
     endpoint = _endpoint(deployment, call.operation, stream=call.stream)
     same_dialect = target.provider.dialects[call.operation] == call.dialect
-    body, warnings = _edited(call, target, endpoint) if same_dialect else _translated(call, target, endpoint)
+    if same_dialect and call.content_type == JSON:
+        body, warnings, content_type = *_edited(call, target, endpoint), JSON
+    else:
+        body, warnings, content_type = _translated(call, target, endpoint)
     lost = [warning for warning in warnings if warning.code == "dropped"] if call.options.strict else ()
     if lost:
         raise UnsupportedParamsError(
@@ -54,13 +61,18 @@ def prepare(call: Call, deployment: Deployment) -> Prepared:
             model=target.model,
         )
     extra = call.options.extra_headers
-    headers = _with_extra(endpoint.headers, extra) if extra else endpoint.headers
+    headers = endpoint.headers
+    if content_type != JSON:
+        headers = _with_extra(headers, (("content-type", content_type),))
+    if extra:
+        headers = _with_extra(headers, extra)
     return Prepared(
         deployment=deployment,
         request=HttpRequest(method="POST", url=endpoint.url, headers=headers, body=body),
         dialect=endpoint.dialect,
         relay=same_dialect and call.options.relay and target.provider.quirks.relay,
         warnings=warnings,
+        authorized=endpoint.authorized,
     )
 
 
@@ -72,14 +84,20 @@ def _edited(call: Call, target: Target, endpoint: _Endpoint) -> tuple[bytes, tup
     return json.encode(envelope), warnings
 
 
-def _translated(call: Call, target: Target, endpoint: _Endpoint) -> tuple[bytes, tuple[Warning, ...]]:
+def _translated(call: Call, target: Target, endpoint: _Endpoint) -> tuple[bytes, tuple[Warning, ...], str]:
     changes: dict[str, Any] = {"model": target.model}
     if call.stream and target.provider.quirks.stream_usage:
         changes["include_usage"] = True
-    body, lost = endpoint.dialect.encode_request(msgspec.structs.replace(call.request, **changes))
+    body, lost, content_type = endpoint.dialect.encode_request(msgspec.structs.replace(call.request, **changes))
+    if isinstance(body, bytes):
+        return body, lost + _unmerged(call.options.extra_body), content_type
     warnings = lost + quirks.apply(body, target.provider.quirks, target.model)
     body.update(call.options.extra_body)
-    return json.encode(body), warnings
+    return json.encode(body), warnings, content_type
+
+
+def _unmerged(extra: dict[str, Any]) -> tuple[Warning, ...]:
+    return tuple(Warning(field=name, message="left out: the body is no JSON object it could be put into") for name in extra)
 
 
 def _with_extra(headers: Headers, extra: Headers) -> Headers:
@@ -105,12 +123,19 @@ def _build_endpoint(target: Target, operation: str, *, stream: bool) -> _Endpoin
     dialect = registry.get(name)
     path = provider.paths.get(operation) or dialect.path(target.model, stream=stream)
     headers: Headers = (
-        ("content-type", "application/json"),
-        ("accept", "text/event-stream" if stream else "application/json"),
+        ("content-type", JSON),
+        ("accept", _accept(dialect, stream=stream)),
         ("user-agent", USER_AGENT),
         *dialect.headers(),
         *provider.headers,
         *target.headers,
         *credential_headers(target),
     )
-    return _Endpoint(dialect, target.base_url + path, headers)
+    authorized = not provider.authorizer or target.api_key is not None
+    return _Endpoint(dialect, target.base_url + path, headers, authorized)
+
+
+def _accept(dialect: Any, *, stream: bool) -> str:
+    if stream:
+        return getattr(dialect, "stream_accept", "text/event-stream")
+    return "*/*" if getattr(dialect, "decode_binary", False) else JSON

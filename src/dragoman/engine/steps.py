@@ -1,6 +1,7 @@
 """What a flow asks of its driver. A step is yielded; its outcome is sent back, a failure is thrown in.
 
-A step knows what to call on a transport, in both worlds: `perform` in a plain thread, `aperform` to be awaited.
+A step knows what to call on a transport, in each world: `perform` in a plain thread, `aperform` to be awaited, `start` where
+the outcome is told in a callback (None: it cannot be had that way).
 """
 
 from __future__ import annotations
@@ -12,9 +13,26 @@ from typing import Any
 from msgspec import Struct
 
 from dragoman.core.http import HttpRequest, Timeouts
+from dragoman.providers import auth
+from dragoman.providers.base import Target
+from dragoman.transport.base import Resume, Started
 
 
-class Send(Struct, frozen=True):
+class Step(Struct, frozen=True):
+    """See the module."""
+
+    def perform(self, transport: Any) -> Any:
+        raise NotImplementedError
+
+    def aperform(self, transport: Any) -> Any:
+        """As `perform`, or what it would be if it were awaited."""
+        return self.perform(transport)
+
+    def start(self, transport: Any, resume: Resume) -> Started | None:  # noqa: ARG002 - for those who can
+        return None
+
+
+class Send(Step, frozen=True):
     """One exchange. Comes back: HttpResponse."""
 
     request: HttpRequest
@@ -23,10 +41,13 @@ class Send(Struct, frozen=True):
     def perform(self, transport: Any) -> Any:
         return transport.send(self.request, self.timeouts)
 
-    aperform = perform
+    def start(self, transport: Any, resume: Resume) -> Started | None:
+        start = getattr(transport, "start", None)
+        started: Started | None = None if start is None else start(self.request, self.timeouts, resume)
+        return started
 
 
-class Open(Struct, frozen=True):
+class Open(Step, frozen=True):
     """Send, and return when the response head is there. Comes back: a byte stream of the transport."""
 
     request: HttpRequest
@@ -35,10 +56,8 @@ class Open(Struct, frozen=True):
     def perform(self, transport: Any) -> Any:
         return transport.stream(self.request, self.timeouts)
 
-    aperform = perform
 
-
-class Read(Struct, frozen=True):
+class Read(Step, frozen=True):
     """The next piece of an open stream, b"" at its end. Comes back: bytes."""
 
     stream: Any
@@ -46,10 +65,8 @@ class Read(Struct, frozen=True):
     def perform(self, _: Any) -> Any:
         return self.stream.read()
 
-    aperform = perform
 
-
-class Close(Struct, frozen=True):
+class Close(Step, frozen=True):
     """Close an open stream; whatever it still held is dropped. Comes back: None."""
 
     stream: Any
@@ -61,7 +78,7 @@ class Close(Struct, frozen=True):
         return self.stream.aclose()
 
 
-class Sleep(Struct, frozen=True):
+class Sleep(Step, frozen=True):
     """Wait so many seconds. Comes back: None."""
 
     seconds: float
@@ -73,4 +90,19 @@ class Sleep(Struct, frozen=True):
         return asyncio.sleep(self.seconds)
 
 
-Step = Send | Open | Read | Close | Sleep
+class Authorize(Step, frozen=True):
+    """Put credentials on a request that no static header can carry. Comes back: HttpRequest.
+
+    What may read a file or ask a token server does so in a thread, never on the event loop.
+    """
+
+    request: HttpRequest
+    target: Target
+
+    def perform(self, _: Any) -> Any:
+        return auth.get(self.target.provider.authorizer).authorize(self.request, self.target, time.time())
+
+    async def aperform(self, transport: Any) -> Any:
+        if auth.get(self.target.provider.authorizer).ready(self.target, time.time()):
+            return self.perform(transport)
+        return await asyncio.to_thread(self.perform, transport)

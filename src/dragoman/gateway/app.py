@@ -1,4 +1,4 @@
-"""The gateway assembled: its route table, and the Starlette app for everything that is not inference.
+"""The gateway assembled: its route table, and the app for everything that is in no table.
 
 `build` is what `serve` and the ASGI entry both call; nothing here runs a server.
 """
@@ -6,22 +6,17 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 
 from msgspec import Struct
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route as Path
 
-import dragoman
-from dragoman.core.errors import InvalidKeyError
 from dragoman.engine.call import CallOptions
 from dragoman.gateway import serving
+from dragoman.gateway.asgi_exchange import App
 from dragoman.gateway.config import Config, load, timeouts
+from dragoman.gateway.late_app import LateApp
 from dragoman.gateway.models import Models
+from dragoman.gateway.pages import Pages
 from dragoman.gateway.pipeline import Pipeline
 from dragoman.router.retry import RetryPolicy
 from dragoman.transport.base import AsyncTransport
@@ -36,13 +31,13 @@ INFERENCE = (
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
-    """`routes` are answered by our protocol (or by `asgi_exchange`), everything else by `app`."""
+    """`routes` are answered by our protocol (or by `asgi_exchange`), everything else by `app`, an ASGI app."""
 
     config: Config
     models: Models
     routes: serving.Routes
     limits: serving.Limits
-    app: Starlette
+    app: LateApp
 
 
 def build(path: str | None = None, *, env: Mapping[str, str] = os.environ, transport: AsyncTransport | None = None) -> Gateway:
@@ -57,12 +52,19 @@ def assemble(config: Config, models: Models, transport: AsyncTransport) -> Gatew
     )
     pipeline = Pipeline(models, transport, options=options, api_key=config.server.api_key)
     limits = serving.Limits(max_body_bytes=int(config.server.max_body_mb * 1024 * 1024))
-    return Gateway(
-        config=config, models=models, routes=route_table(pipeline), limits=limits, app=_app(models, pipeline, transport)
-    )
+    pages = Pages(models, pipeline)
+    routes = {**inference_routes(pipeline), **pages.routes()}
+    app = LateApp(lambda: _other_pages(pages), closing=transport.aclose)
+    return Gateway(config=config, models=models, routes=routes, limits=limits, app=app)
 
 
-def route_table(pipeline: Pipeline) -> serving.Routes:
+def _other_pages(pages: Pages) -> App:
+    from dragoman.gateway.other_pages import starlette_app  # noqa: PLC0415 - it costs 6 MB, and many gateways never need it
+
+    return starlette_app(pages, tuple(path for path, _, _ in INFERENCE))
+
+
+def inference_routes(pipeline: Pipeline) -> serving.Routes:
     table: dict[tuple[str, bytes], serving.Route] = {}
     for path, operation, dialect in INFERENCE:
         handler = pipeline.route(operation, dialect)
@@ -70,69 +72,3 @@ def route_table(pipeline: Pipeline) -> serving.Routes:
         for spelling in (path, path.removeprefix("/v1")):
             table["POST", spelling.encode()] = route
     return table
-
-
-def _app(models: Models, pipeline: Pipeline, transport: AsyncTransport) -> Starlette:
-    started = int(time.time())
-
-    async def list_models(request: Request) -> Response:
-        refused = _refusal(pipeline, request)
-        if refused is not None:
-            return refused
-        data = [{"id": name, "object": "model", "created": started, "owned_by": "dragoman"} for name in models.names]
-        return JSONResponse({"object": "list", "data": data})
-
-    async def one_model(request: Request) -> Response:
-        refused = _refusal(pipeline, request)
-        if refused is not None:
-            return refused
-        name = request.path_params["name"]
-        if name not in models.names:
-            return _error(404, f"no model is called {name!r}; GET /v1/models lists them", "model_not_found")
-        return JSONResponse({"id": name, "object": "model", "created": started, "owned_by": "dragoman"})
-
-    async def live(_: Request) -> Response:
-        return JSONResponse({"status": "live", "version": dragoman.__version__})
-
-    async def ready(_: Request) -> Response:
-        return JSONResponse({"status": "ready", "models": len(models.names)})
-
-    async def not_found(request: Request, problem: Exception) -> Response:
-        if any(request.url.path in (path, path.removeprefix("/v1")) for path, _, _ in INFERENCE):
-            return await not_allowed(request, problem)
-        paths = ", ".join(f"POST {path}" for path, _, _ in INFERENCE)
-        return _error(404, f"nothing is at {request.method} {request.url.path}; there are {paths}, GET /v1/models", "not_found")
-
-    async def not_allowed(request: Request, _: Exception) -> Response:
-        return _error(405, f"{request.method} is not allowed at {request.url.path}", "method_not_allowed")
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
-        await transport.aclose()
-
-    return Starlette(
-        routes=[
-            Path("/v1/models", list_models),
-            Path("/models", list_models),
-            Path("/v1/models/{name:path}", one_model),
-            Path("/models/{name:path}", one_model),
-            Path("/health/live", live),
-            Path("/health/ready", ready),
-        ],
-        exception_handlers={404: not_found, 405: not_allowed},
-        lifespan=lifespan,
-    )
-
-
-def _refusal(pipeline: Pipeline, request: Request) -> Response | None:
-    try:
-        pipeline.authorise(lambda name: request.headers.get(name.decode(), "").encode("latin-1") or None)
-    except InvalidKeyError as error:
-        return _error(error.status_code, error.message, "invalid_api_key")
-    return None
-
-
-def _error(status: int, message: str, code: str) -> Response:
-    kind = "authentication_error" if status == 401 else "invalid_request_error"
-    return JSONResponse({"error": {"message": message, "type": kind, "param": None, "code": code}}, status_code=status)

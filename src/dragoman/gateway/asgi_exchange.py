@@ -16,7 +16,7 @@ from dragoman.core.errors import DragomanError
 from dragoman.gateway.exchange import Headers
 from dragoman.gateway.exchange_base import ALREADY_SENT, NOT_BEGUN, BaseExchange
 from dragoman.gateway.request_head import body_too_large
-from dragoman.gateway.serving import Limits, Route, Routes, answer, refusal, respond_error
+from dragoman.gateway.serving import Limits, Route, Routes, begin, refusal, respond_error
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -162,8 +162,9 @@ async def _serve(route: Route, exchange: AsgiExchange, receive: Receive, send: S
     if body is None:
         return
     exchange.body = body
+    rest = begin(route, exchange)
+    handler = asyncio.create_task(_nothing() if rest is None else rest)
     watcher = asyncio.create_task(_watch(exchange, receive))
-    handler = asyncio.create_task(answer(route, exchange))
     try:
         await exchange.deliver(send)
         await handler
@@ -171,9 +172,14 @@ async def _serve(route: Route, exchange: AsgiExchange, receive: Receive, send: S
         exchange.lost()
         await handler
     finally:
+        exchange.lost()
         handler.cancel()
         watcher.cancel()
         await asyncio.gather(handler, watcher, return_exceptions=True)
+
+
+async def _nothing() -> None:
+    """The rest of a handler that goes on in callbacks, or has answered already."""
 
 
 async def _read_body(exchange: AsgiExchange, receive: Receive, limits: Limits) -> bytes | None:

@@ -1,13 +1,14 @@
 """One HTTP exchange as the gateway sees it, whoever runs the socket: our protocol under uvicorn, or any ASGI server.
 
-A handler is `async def handle(exchange) -> None`. It answers either with one `respond`, or with `start`, any number of
-`write`, then `finish`. Handlers never see a socket, a transport or an ASGI message.
+A handler is `handle(exchange)`. It answers either with one `respond`, or with `start`, any number of `write`, then `finish`:
+before it returns, later in callbacks, or in the coroutine it returns, which is then run as a task (so it may be an
+`async def`). Handlers never see a socket, a transport or an ASGI message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 Headers = list[tuple[bytes, bytes]]
 """Response headers: lower-case names. Framing (content-length, transfer-encoding, connection, date) is not the handler's."""
@@ -26,6 +27,12 @@ class Exchange(Protocol):
 
     disconnected: bool
     """The client is gone: nothing that is written arrives."""
+
+    response_started: bool
+    """Bytes of the answer went out."""
+
+    response_complete: bool
+    """Nothing more will."""
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a request header, by its lower-case name."""
@@ -64,4 +71,4 @@ class Exchange(Protocol):
         ...
 
 
-Handler = Callable[[Exchange], Awaitable[None]]
+Handler = Callable[[Exchange], Coroutine[Any, Any, None] | None]

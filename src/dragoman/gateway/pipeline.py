@@ -12,7 +12,8 @@ import hmac
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from time import perf_counter
 from typing import Any, cast
 
 import msgspec
@@ -22,22 +23,22 @@ from dragoman.core.chat import Warning
 from dragoman.core.errors import BadRequestError, DragomanError, ErrorDetail, InvalidKeyError
 from dragoman.dialects import registry
 from dragoman.engine.call import Call, CallOptions, Settlement
-from dragoman.engine.drive import adrive
-from dragoman.engine.flow import OpenedStream, answer, open_stream
+from dragoman.engine.drive import Push, adrive
+from dragoman.engine.flow import Answer, OpenedStream, answer, open_stream
 from dragoman.engine.prepare import Prepared
 from dragoman.engine.streams import StreamState
+from dragoman.gateway import serving
 from dragoman.gateway.exchange import Exchange, Headers
 from dragoman.gateway.models import Models
 from dragoman.gateway.relay import Relay, Rewrite, StreamWriter, push
 from dragoman.gateway.request_ids import request_id
+from dragoman.gateway.serving import JSON_HEADERS, end_unanswered, failed
 from dragoman.transport.base import AsyncTransport
 
 logger = logging.getLogger("dragoman.gateway")
 
-_JSON = (b"content-type", b"application/json")
-_EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+_EVENTS: Headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 _CONTROL = bytes((*range(32), 127))
-_NO_CACHE = (b"cache-control", b"no-cache")
 _STREAMED = frozenset({"chat"})
 _UNREADABLE = (json.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading a body may end in: bad JSON, bad UTF-8 in a string, and nesting deeper than anyone means it."""
@@ -99,64 +100,114 @@ class Route:
     """A handler for one (operation, client dialect)."""
 
     def __init__(self, pipeline: Pipeline, operation: str, dialect: str) -> None:
-        self._pipeline = pipeline
-        self._operation = operation
-        self._name = dialect
-        self._dialect = registry.get(dialect)
+        self.pipeline = pipeline
+        self.operation = operation
+        self.name = dialect
+        self.dialect = registry.get(dialect)
 
     def encode_error(self, error: DragomanError) -> bytes:
-        body: bytes = self._dialect.encode_error(error)
+        body: bytes = self.dialect.encode_error(error)
         return body
 
-    async def __call__(self, exchange: Exchange) -> None:
-        began = time.perf_counter()
-        identity = request_id(exchange.header(b"x-request-id"))
-        call: Call | None = None
+    def __call__(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        return Answering(self, exchange).begin()
+
+
+class Answering:
+    """One request on its way. A whole answer goes through in callbacks, a stream in a task."""
+
+    __slots__ = ("_began", "_call", "_exchange", "_identity", "_route")
+
+    def __init__(self, route: Route, exchange: Exchange) -> None:
+        self._route = route
+        self._exchange = exchange
+        self._began = perf_counter()
+        self._identity = request_id(exchange.header(b"x-request-id"))
+        self._call: Call | None = None
+
+    def begin(self) -> Coroutine[Any, Any, None] | None:
+        route, exchange = self._route, self._exchange
+        pipeline = route.pipeline
         try:
-            self._pipeline.authorise(exchange.header)
-            call = self._pipeline.call(self._operation, self._name, exchange)
-            _cancel_on_disconnect(exchange)
-            if call.stream:
-                await self._stream(exchange, call, identity, began)
-            else:
-                await self._whole(exchange, call, identity, began)
-        except DragomanError as error:
-            self._refuse(exchange, error, identity)
-        except _UNREADABLE as problem:
-            if call is not None and call.attempts:
-                raise
-            self._refuse(exchange, _not_json(problem), identity)  # in a value that nobody had looked at yet
+            pipeline.authorise(exchange.header)
+            call = self._call = pipeline.call(route.operation, route.name, exchange)
+        except (DragomanError, *_UNREADABLE) as problem:
+            self._explained(problem)
+            return None
+        if call.stream:
+            return self._stream(call)
+        run = Push(answer(call, perf_counter, time.time), pipeline.transport, self._whole)
+        exchange.on_disconnect(run.cancel)
+        run.start()
+        return None
+
+    def _whole(self, found: Answer, problem: BaseException | None) -> None:
+        """The end of the flow. What fails here reaches nobody else, so it becomes the answer."""
+        call = self._call
+        try:
+            if problem is not None or call is None:
+                raise problem or LookupError("an answer to no call")
+            self._respond(found, call)
+        except asyncio.CancelledError:
+            end_unanswered(self._serving(), self._exchange)
+        except Exception as other:  # noqa: BLE001 - the client has to be told, and the log
+            if not self._explained(other):
+                failed(self._serving(), self._exchange, other)
+        self._settle()
+
+    def _respond(self, found: Answer, call: Call) -> None:
+        relayed = found.response is None
+        body = found.raw.body if relayed else self._route.dialect.encode_response(found.response, now=int(time.time()))
+        self._exchange.respond(200, _headers(JSON_HEADERS, call, found.prepared, self._identity, self._began), body)
+
+    async def _stream(self, call: Call) -> None:
+        exchange, transport = self._exchange, self._route.pipeline.transport
+        _cancel_on_disconnect(exchange)
+        try:
+            opened = await adrive(open_stream(call, perf_counter, time.time), transport)
+            try:
+                exchange.start(200, _headers(_EVENTS, call, opened.prepared, self._identity, self._began))
+                await push(opened.stream, self._writer(opened, call), exchange)
+            finally:
+                if opened.stream is not None:
+                    await opened.stream.aclose()
         except asyncio.CancelledError:
             if not exchange.disconnected:
                 raise
+        except Exception as problem:
+            if not self._explained(problem):
+                raise
         finally:
-            if call is not None and call.settlement is None:
-                call.settle(Settlement(cancelled=True))
+            self._settle()
 
-    def _refuse(self, exchange: Exchange, error: DragomanError, identity: bytes) -> None:
-        status = error.status_code if 400 <= error.status_code < 600 else 502  # providers have sent stranger ones
-        exchange.respond(status, _error_headers(error, identity), self.encode_error(error))
-
-    async def _whole(self, exchange: Exchange, call: Call, identity: bytes, began: float) -> None:
-        found = await adrive(answer(call, time.perf_counter, time.time), self._pipeline.transport)
-        relayed = found.response is None
-        body = found.raw.body if relayed else self._dialect.encode_response(found.response, now=int(time.time()))
-        exchange.respond(200, [_JSON, *_headers(call, found.prepared, identity, began)], body)
-
-    async def _stream(self, exchange: Exchange, call: Call, identity: bytes, began: float) -> None:
-        opened = await adrive(open_stream(call, time.perf_counter, time.time), self._pipeline.transport)
-        try:
-            exchange.start(200, [_EVENTS, _NO_CACHE, *_headers(call, opened.prepared, identity, began)])
-            await push(opened.stream, self._writer(opened, call, exchange), exchange)
-        finally:
-            if opened.stream is not None:
-                await opened.stream.aclose()
-
-    def _writer(self, opened: OpenedStream, call: Call, exchange: Exchange) -> StreamWriter:
+    def _writer(self, opened: OpenedStream, call: Call) -> StreamWriter:
+        dialect = self._route.dialect
         if opened.relay:
-            return Relay(opened, call, exchange, self._dialect)
-        encoder = self._dialect.stream_encoder(call.request, now=int(time.time()))
-        return Rewrite(StreamState(opened, call), exchange, self._dialect, encoder)
+            return Relay(opened, call, self._exchange, dialect)
+        encoder = dialect.stream_encoder(call.request, now=int(time.time()))
+        return Rewrite(StreamState(opened, call), self._exchange, dialect, encoder)
+
+    def _explained(self, problem: Exception) -> bool:
+        """Whether the problem says what is wrong with the request or the call; then it is the answer."""
+        if isinstance(problem, DragomanError):
+            self._refuse(problem)
+        elif isinstance(problem, _UNREADABLE) and not (self._call and self._call.attempts):
+            self._refuse(_not_json(problem))  # in a value that nobody had looked at yet
+        else:
+            return False
+        return True
+
+    def _refuse(self, error: DragomanError) -> None:
+        status = error.status_code if 400 <= error.status_code < 600 else 502  # providers have sent stranger ones
+        self._exchange.respond(status, _error_headers(error, self._identity), self._route.encode_error(error))
+
+    def _settle(self) -> None:
+        call = self._call
+        if call is not None and call.settlement is None:
+            call.settle(Settlement(cancelled=True))
+
+    def _serving(self) -> serving.Route:
+        return serving.Route(self._route, self._route.encode_error)
 
 
 def _cancel_on_disconnect(exchange: Exchange) -> None:
@@ -165,12 +216,15 @@ def _cancel_on_disconnect(exchange: Exchange) -> None:
         exchange.on_disconnect(cast("Callable[[], None]", task.cancel))
 
 
-def _headers(call: Call, prepared: Prepared, identity: bytes, began: float) -> Headers:
+def _headers(content: Headers, call: Call, prepared: Prepared, identity: bytes, began: float) -> Headers:
     """What the client may want to know: who answered, after how many attempts, and the gateway's own share of the time."""
     attempts = call.attempts
-    upstream = sum([(attempt.ended or attempt.began) - attempt.began for attempt in attempts])
-    own = (time.perf_counter() - began - upstream) * 1000
+    upstream = 0.0
+    for attempt in attempts:
+        upstream += (attempt.ended or attempt.began) - attempt.began
+    own = (perf_counter() - began - upstream) * 1000
     headers = [
+        *content,
         (b"x-request-id", identity),
         (b"x-dragoman-deployment", prepared.deployment.label),
         (b"x-dragoman-attempts", b"%d" % len(attempts)),
@@ -190,7 +244,7 @@ def _warnings(warnings: tuple[Warning, ...]) -> bytes:
 
 
 def _error_headers(error: DragomanError, identity: bytes) -> Headers:
-    headers = [_JSON, (b"x-request-id", identity)]
+    headers = [*JSON_HEADERS, (b"x-request-id", identity)]
     wait = getattr(error, "retry_after", None)
     if wait is not None:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))

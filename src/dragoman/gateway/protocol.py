@@ -32,7 +32,7 @@ from dragoman.gateway.request_head import (
     too_many_headers,
     without_upgrade,
 )
-from dragoman.gateway.serving import Limits, Route, Routes, answer, refusal, respond_error
+from dragoman.gateway.serving import Limits, Route, Routes, begin, refusal, respond_error
 from dragoman.gateway.socket_options import send_at_once
 
 
@@ -53,7 +53,7 @@ Cycle = ProtocolExchange | RequestResponseCycle
 _DEFAULT_LIMITS = Limits()
 
 
-async def _no_handler(_: object) -> None:
+def _no_handler(_: object) -> None:
     raise LookupError("a refusal has no handler")
 
 
@@ -364,13 +364,24 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _run(self, exchange: ProtocolExchange, *, eager: bool) -> None:
         """Start the handler: at once if `eager`, which is not for queued requests, as one would begin inside another's end."""
-        context = contextvars.Context() if self.config.reset_contextvars else None
-        if sys.version_info >= (3, 12) and eager:
-            task = asyncio.Task(answer(exchange.route, exchange), loop=self.loop, context=context, eager_start=True)
+        if self.config.reset_contextvars:
+            context = contextvars.Context()
+            context.run(self._begin, exchange) if eager else self.loop.call_soon(self._begin, exchange, context=context)
+        elif eager:
+            self._begin(exchange)
+        else:
+            self.loop.call_soon(self._begin, exchange)
+
+    def _begin(self, exchange: ProtocolExchange) -> None:
+        rest = begin(exchange.route, exchange)
+        if rest is None:
+            return
+        if sys.version_info >= (3, 12):
+            task = asyncio.Task(rest, loop=self.loop, eager_start=True)
             if task.done():
                 return
         else:
-            task = self.loop.create_task(answer(exchange.route, exchange), context=context)
+            task = self.loop.create_task(rest)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from dragoman.gateway.protocol import GatewayProtocol
 
 _BODYLESS = frozenset({*range(100, 200), 204, 304})
+_CHUNKS = ((b"transfer-encoding", b"chunked"),)
+_KEPT = (b"connection", b"keep-alive")
+_CLOSED = (b"connection", b"close")
 
 
 class ServerLines:
@@ -81,7 +84,7 @@ class ProtocolExchange(BaseExchange):
         if self.response_started or self.response_complete:
             raise RuntimeError(ALREADY_SENT)
         if not self.disconnected:
-            data = self._head(status, headers, b"content-length: %d\r\n" % len(body)) + body
+            data = self._head(status, headers, (b"content-length", b"%d" % len(body))) + body
             self.response_started = True
             if self.connection.access_log:
                 self.connection.log_access(self, status)
@@ -98,7 +101,7 @@ class ProtocolExchange(BaseExchange):
         self.chunked = self.version() == "1.1"
         if not self.chunked:
             self.keep_alive = False  # the end of the connection is the end of the answer
-        self._pending_head = self._head(status, headers, b"transfer-encoding: chunked\r\n" if self.chunked else b"")
+        self._pending_head = self._head(status, headers, *(_CHUNKS if self.chunked else ()))
 
     def write(self, data: bytes) -> None:
         self._require_begun()
@@ -156,11 +159,11 @@ class ProtocolExchange(BaseExchange):
                 self.connection.log_access(self, self.status)
         return head
 
-    def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
+    def _head(self, status: int, headers: Headers, *framing: tuple[bytes, bytes]) -> bytes:
         if status in _BODYLESS:
             raise ValueError(f"status {status} has no body; routes here always answer with one")
-        lines = b"".join([name + b": " + value + b"\r\n" for name, value in headers])
-        if lines.count(b"\n") != len(headers) or lines.count(b"\r") != len(headers) or b"\0" in lines:
+        lines = b"\r\n".join(map(b": ".join, (*headers, *framing, _KEPT if self.keep_alive else _CLOSED)))
+        breaks = len(headers) + len(framing)
+        if lines.count(b"\n") != breaks or lines.count(b"\r") != breaks or b"\0" in lines:
             raise ValueError(f"a line break or NUL in the response headers {[name for name, _ in headers]}")
-        tail = b"connection: keep-alive\r\n\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-        return b"".join((STATUS_LINE[status], self.connection.server_lines(), lines, framing, tail))
+        return b"%b%b%b\r\n\r\n" % (STATUS_LINE[status], self.connection.server_lines(), lines)

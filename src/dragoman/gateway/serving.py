@@ -7,8 +7,8 @@ It refuses to know sockets and ASGI. `protocol` and `asgi_exchange` call it; who
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -54,13 +54,6 @@ Routes = Mapping[tuple[str, bytes], Route]
 """(method, path as it comes on the wire) -> Route. The match is exact: no patterns, no percent-decoding."""
 
 
-class ServedExchange(Exchange, Protocol):
-    """An exchange as its server sees it."""
-
-    response_started: bool
-    response_complete: bool
-
-
 def refusal(status: int, message: str) -> DragomanError:
     """The error that says why a request was not taken."""
     error = STATUS_CLASSES.get(status, GatewayError)(message)
@@ -72,24 +65,41 @@ def respond_error(exchange: Exchange, route: Route, error: DragomanError) -> Non
     exchange.respond(error.status_code, JSON_HEADERS, route.encode_error(error))
 
 
-async def answer(route: Route, exchange: ServedExchange) -> None:
+def begin(route: Route, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
     """Run the handler. Whatever it does, the client gets one whole answer or a closed connection.
 
-    A failure is logged once, without body or headers of the request. It reaches the client as a 500 in its dialect when
-    nothing was written yet.
+    What comes back is the rest of it, if there is one that wants a task. A failure is logged once, without body or headers of
+    the request. It reaches the client as a 500 in its dialect when nothing was written yet.
     """
     try:
-        await route.handler(exchange)
+        rest = route.handler(exchange)
+    except Exception as problem:  # noqa: BLE001 - the server goes on, whatever a handler does
+        failed(route, exchange, problem)
+        return None
+    return None if rest is None else _finish(rest, route, exchange)
+
+
+async def _finish(rest: Coroutine[Any, Any, None], route: Route, exchange: Exchange) -> None:
+    try:
+        await rest
         if not (exchange.response_complete or exchange.disconnected):
             logger.error("The handler of %s %s ended without finishing its answer", exchange.method, exchange.path.decode())
-    except Exception:
-        logger.exception("The handler of %s %s failed", exchange.method, exchange.path.decode())
+    except Exception as problem:  # noqa: BLE001 - as above
+        failed(route, exchange, problem)
     finally:
-        if not (exchange.response_complete or exchange.disconnected):
-            _end_unanswered(route, exchange)
+        end_unanswered(route, exchange)
 
 
-def _end_unanswered(route: Route, exchange: ServedExchange) -> None:
+def failed(route: Route, exchange: Exchange, problem: BaseException) -> None:
+    """The handler has failed in a way that nobody foresaw."""
+    logger.error("The handler of %s %s failed", exchange.method, exchange.path.decode(), exc_info=problem)
+    end_unanswered(route, exchange)
+
+
+def end_unanswered(route: Route, exchange: Exchange) -> None:
+    """The end of an answer that its handler has not brought to one."""
+    if exchange.response_complete or exchange.disconnected:
+        return
     if exchange.response_started:
         exchange.abort()
     else:

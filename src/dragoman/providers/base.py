@@ -57,12 +57,19 @@ class Provider(Struct, frozen=True, kw_only=True):
     that need none. `dialects` maps an operation to the dialect it is spoken in here; an operation that is not in it is not
     offered. `paths` overrides a dialect's path for an operation. `docs` is the vendor's API reference.
 
-    `hosts`: further hosts of the same vendor, to which its key may go. `bearer_variables`: variables with a token that
-    travels as `Authorization: Bearer`, whatever `auth` is; looked up after the keys. `header_variables`: variable -> header
-    it fills, sent to the vendor's own host only. `model_path_prefix` is put before a model name that has no slash.
-    `model_prefixes`: how names of models begin that mean this provider when nobody named one. `default_path`: the path of a
-    base URL that was given without one. `model_quirks`: glob of model names -> the quirks of those models, in place of
-    `quirks`; the first match holds.
+    `hosts`: further hosts of the same vendor, to which its key may go; a `*` stands for one label. `bearer_variables`:
+    variables with a token that travels as `Authorization: Bearer`, whatever `auth` is; looked up after the keys.
+    `header_variables`: variable -> header it fills, sent to the vendor's own host only. `model_path_prefix` is put before a
+    model name that has no slash. `model_prefixes`: how names of models begin that mean this provider when nobody named one.
+    `default_path`: the path of a base URL that was given without one. `model_quirks`: glob of model names -> the quirks of
+    those models, in place of `quirks`; `model_dialects`: glob -> entries that replace those of `dialects`; of both the first
+    match holds.
+
+    `url_variables`: placeholder in `base_url` ("https://{region}.example/v1") or `paths` -> environment variables it is filled
+    from, in order; `url_defaults`: placeholder -> what it is without one. `{model}` in a path is the model. `paths` do not
+    hold for a base URL that ends in `own_paths_under`: the dialect's own do there. `authorizer`: the scheme of
+    `providers.auth` for credentials that are no static header (signatures, short-lived tokens); a key, where one is given,
+    goes before it.
     """
 
     name: str
@@ -83,6 +90,11 @@ class Provider(Struct, frozen=True, kw_only=True):
     model_path_prefix: str = ""
     quirks: Quirks = NO_QUIRKS
     model_quirks: dict[str, Quirks] = {}
+    model_dialects: dict[str, dict[str, str]] = {}
+    url_variables: dict[str, tuple[str, ...]] = {}
+    url_defaults: dict[str, str] = {}
+    own_paths_under: str = ""
+    authorizer: str = ""
     docs: str = ""
 
 

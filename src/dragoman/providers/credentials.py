@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from dragoman.core.errors import AuthenticationError, ConfigurationError
 from dragoman.core.http import Headers
 from dragoman.providers.base import Provider
 
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%[a-z0-9]+)?")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -38,7 +39,7 @@ def address(provider: Provider, given: str | None, env: Mapping[str, str]) -> Ad
     """`given`, else the first variable that is set, else the row's. ConfigurationError when there is none or a bad one."""
     if given:
         url = checked(given, provider, "base_url")
-        return Address(url, origin(url) in own_origins(provider, env))
+        return Address(url, origin(url) in own_origins(provider, env) or _of_vendor(url, provider))
     variable = first_set(provider.base_url_variables, env)
     if variable is not None:
         return Address(checked(env[variable], provider, variable), own=True)
@@ -46,7 +47,7 @@ def address(provider: Provider, given: str | None, env: Mapping[str, str]) -> Ad
         raise ConfigurationError(
             f"{provider.name} has no address of its own: pass base_url{_or_set(provider.base_url_variables)}"
         )
-    return Address(provider.base_url, own=True)
+    return Address(filled(provider, env), own=True)
 
 
 def key(provider: Provider, place: Address, given: str | None, env: Mapping[str, str], *, model: str) -> Key:
@@ -59,7 +60,7 @@ def key(provider: Provider, place: Address, given: str | None, env: Mapping[str,
     variable = first_set(variables, env) if place.own else None
     if variable is not None:
         return Key(_sendable(env[variable], variable), bearer=variable in provider.bearer_variables)
-    if provider.key_optional:
+    if provider.key_optional or (provider.authorizer and place.own):
         return Key(None)
     if place.own:
         message = f"{provider.name} needs a key: pass api_key{_or_set(variables)}"
@@ -82,12 +83,46 @@ def own_headers(provider: Provider, place: Address, env: Mapping[str, str]) -> H
 def missing(provider: Provider, env: Mapping[str, str]) -> tuple[str, ...]:
     """The variables to set before `provider` can be asked; of several that would do, the first."""
     lacking: list[str] = []
-    if not (provider.key_optional or provider.auth == "none"):
+    if not (provider.key_optional or provider.authorizer or provider.auth == "none"):
         variables = provider.key_variables + provider.bearer_variables
         lacking += [] if first_set(variables, env) else variables[:1]
     if provider.base_url is None and not first_set(provider.base_url_variables, env):
         lacking += provider.base_url_variables[:1]
+    if not first_set(provider.base_url_variables, env):
+        lacking += [names[0] for place, names in provider.url_variables.items() if _filling(provider, place, env) is None]
     return tuple(lacking)
+
+
+def filled(provider: Provider, env: Mapping[str, str]) -> str:
+    """The row's base URL with its placeholders filled from the environment. Raises ConfigurationError that names a variable."""
+    return _fill(provider.base_url or "", provider, env)
+
+
+def paths(provider: Provider, url: str, model: str, env: Mapping[str, str]) -> dict[str, str]:
+    """The row's paths under the base URL `url`, with their placeholders filled; `model` may hold any character."""
+    if provider.own_paths_under and url.endswith(provider.own_paths_under):
+        return {}
+    name = quote(model, safe="")
+    return {operation: _fill(path, provider, env).replace("{model}", name) for operation, path in provider.paths.items()}
+
+
+def _fill(text: str, provider: Provider, env: Mapping[str, str]) -> str:
+    for place, variables in provider.url_variables.items():
+        mark = f"{{{place}}}"
+        if mark not in text:
+            continue
+        value = _filling(provider, place, env)
+        if value is None:
+            raise ConfigurationError(f"{provider.name} needs its {place}: pass base_url{_or_set(variables)}")
+        if not _LABEL.fullmatch(value):
+            raise ConfigurationError(f"{first_set(variables, env)}: expected letters, digits and hyphens, found {value[:80]!r}")
+        text = text.replace(mark, value)
+    return text
+
+
+def _filling(provider: Provider, place: str, env: Mapping[str, str]) -> str | None:
+    variable = first_set(provider.url_variables[place], env)
+    return env[variable].strip() if variable is not None else provider.url_defaults.get(place)
 
 
 def first_set(variables: tuple[str, ...], env: Mapping[str, str]) -> str | None:
@@ -118,13 +153,28 @@ def origin(url: str) -> tuple[str, str, int | None]:
 
 def own_origins(provider: Provider, env: Mapping[str, str]) -> set[tuple[str, str, int | None]]:
     """The origins to which keys of `provider` from the environment may go."""
-    origins = {origin(f"https://{host}") for host in provider.hosts}
+    origins = {origin(f"https://{host}") for host in provider.hosts if "*" not in host}
     if provider.base_url is not None:
-        origins.add(origin(provider.base_url))
+        origins |= _filled_origin(provider, env)
     variable = first_set(provider.base_url_variables, env)
     if variable is not None:
         origins.add(origin(checked(env[variable], provider, variable)))
     return origins
+
+
+def _of_vendor(url: str, provider: Provider) -> bool:
+    """Whether the address is one of the patterns among the row's hosts."""
+    scheme, host, port = origin(url)
+    patterns = (re.escape(name).replace(r"\*", "[a-z0-9-]+") for name in provider.hosts if "*" in name)
+    return (scheme, port) == ("https", 443) and any(re.fullmatch(pattern, host) for pattern in patterns)
+
+
+def _filled_origin(provider: Provider, env: Mapping[str, str]) -> set[tuple[str, str, int | None]]:
+    """None while a placeholder lacks its value: such a provider has no host yet."""
+    try:
+        return {origin(filled(provider, env))}
+    except ConfigurationError:
+        return set()
 
 
 def _parts(url: str, source: str) -> SplitResult:

@@ -90,8 +90,11 @@ class Registry:
         row, name = self.split(model, provider=provider, base_url=base_url)
         place = credentials.address(row, base_url, env)
         key = credentials.key(row, place, api_key, env, model=name)
+        row = _for_model(row, name, bearer=key.bearer)
+        if row.paths:
+            row = replace(row, paths=credentials.paths(row, place.url, name, env))
         return Target(
-            provider=_for_model(row, name, bearer=key.bearer),
+            provider=row,
             model=name if "/" in name else row.model_path_prefix + name,
             base_url=place.url,
             api_key=key.value,
@@ -135,6 +138,10 @@ def _for_model(row: Provider, model: str, *, bearer: bool) -> Provider:
     for pattern, quirks in row.model_quirks.items():
         if fnmatchcase(model, pattern):
             row = replace(row, quirks=quirks)
+            break
+    for pattern, dialects in row.model_dialects.items():
+        if fnmatchcase(model, pattern):
+            row = replace(row, dialects={**row.dialects, **dialects})
             break
     return replace(row, auth="bearer") if bearer else row
 
@@ -205,6 +212,11 @@ def resolve(
     extra = tuple(extra_providers)
     rows = DEFAULT.with_provider(*extra) if extra else DEFAULT
     return rows.resolve(model, env=env, provider=provider, api_key=api_key, base_url=base_url, headers=headers)
+
+
+def for_model(row: Provider, model: str) -> Provider:
+    """The row with the quirks and dialects that hold for one of its models."""
+    return _for_model(row, model, bearer=False)
 
 
 def missing_keys(provider: Provider, env: Mapping[str, str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ single byte came back is replaced once.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from dragoman.core.http import HttpRequest, HttpResponse, ResponseHead, Timeouts
 
@@ -50,7 +50,31 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
+class Resume(Protocol):
+    """Who waits for the outcome of a step in callbacks, and not in a task. One of the three is called, once."""
+
+    def resolve(self, outcome: Any) -> None: ...
+
+    def reject(self, problem: BaseException) -> None: ...
+
+    def redo(self) -> None:
+        """Nothing was received, and another try has to wait for something: do the step in a task."""
+        ...
+
+
+class Started(Protocol):
+    """An exchange that runs."""
+
+    def cancel(self) -> None:
+        """End it here and upstream; nobody is told of its outcome any more."""
+        ...
+
+
 class AsyncTransport(Protocol):
+    """A transport may also have `start(request, timeouts, resume) -> Started | None`: `send` in callbacks, with no task, where
+    a connection is at hand; None where there is none, and then `send` it is.
+    """
+
     async def send(self, request: HttpRequest, timeouts: Timeouts) -> HttpResponse: ...
 
     async def stream(self, request: HttpRequest, timeouts: Timeouts) -> AsyncByteStream: ...

@@ -11,7 +11,7 @@ from typing import Any
 
 from dragoman.core.errors import ConfigurationError
 from dragoman.core.http import HttpRequest, HttpResponse, Timeouts
-from dragoman.transport.base import AsyncByteStream, AsyncTransport, ByteStream, Transport
+from dragoman.transport.base import AsyncByteStream, AsyncTransport, ByteStream, Resume, Started, Transport
 
 
 class SchemeTransport:
@@ -51,6 +51,11 @@ class AsyncSchemeTransport:
 
     def stream(self, request: HttpRequest, timeouts: Timeouts) -> Coroutine[Any, Any, AsyncByteStream]:
         return self.carrier(request.url).stream(request, timeouts)
+
+    def start(self, request: HttpRequest, timeouts: Timeouts, resume: Resume) -> Started | None:
+        """See `AsyncTransport`. None where the carrier knows tasks only."""
+        start: Callable[..., Started | None] | None = getattr(self.carrier(request.url), "start", None)
+        return None if start is None else start(request, timeouts, resume)
 
     async def aclose(self) -> None:
         await asyncio.gather(*(transport.aclose() for transport in set(self._ready.values())))

@@ -13,6 +13,7 @@ import sys
 from functools import lru_cache
 
 from dragoman.core.http import HttpRequest, HttpResponse, Timeouts
+from dragoman.transport.base import Resume
 from dragoman.transport.env_proxies import wants_httpx
 from dragoman.transport.fast_connection import Connection
 from dragoman.transport.fast_deadlines import Sweeper
@@ -43,7 +44,28 @@ class FastTransport:
         sweeper = self._running()
         whole = Whole(timeouts, sweeper, self._max_body)
         await self._exchange(request, timeouts, whole, sweeper)
-        return HttpResponse(status=whole.status, headers=whole.headers, body=whole.body())
+        return whole.response()
+
+    def start(self, request: HttpRequest, timeouts: Timeouts, resume: Resume) -> Whole | None:
+        """As `send`, in callbacks and on a pooled connection; None if there is none. Call it on the transport's loop.
+
+        A connection that turns out to be dead takes the other idle ones with it, so that the second try has a new one.
+        """
+        sweeper = self._sweeper
+        if sweeper is None:
+            return None
+        origin, head = self._encode(request.method, request.url, request.headers)
+        pool = self._pools.get(origin)
+        if pool is None:
+            return None
+        began = sweeper.now()
+        connection = pool.take(began)
+        if connection is None:
+            return None
+        whole = Whole(timeouts, sweeper, self._max_body)
+        whole.resume_with(resume)
+        whole.send(connection, head, request.body, began, began)
+        return whole
 
     async def stream(self, request: HttpRequest, timeouts: Timeouts) -> FastStream:
         sweeper = self._running()

@@ -11,7 +11,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 
-from dragoman.core.http import Headers, ResponseHead, Timeouts, TransportFailure
+from dragoman.core.http import Headers, HttpResponse, ResponseHead, Timeouts, TransportFailure
+from dragoman.transport.base import Resume
 from dragoman.transport.fast_connection import Connection
 from dragoman.transport.fast_deadlines import Sweeper
 
@@ -42,7 +43,6 @@ class Incoming(ABC):
         self._timeouts = timeouts
         self._sweeper = sweeper
         self._limit = limit
-        self._pieces: deque[bytes] = deque()
 
     def send(self, connection: Connection, head: bytes, body: bytes, began: float, now: float) -> None:
         """Send the request whose answer comes here. `began`: when the attempt as a whole did; both on the loop's clock."""
@@ -117,10 +117,41 @@ class Incoming(ABC):
 
 
 class Whole(Incoming):
-    """Collects a body of at most `limit` bytes."""
+    """Collects a body of at most `limit` bytes, for a task that waits or for a `resume`."""
 
-    def body(self) -> bytes:
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+    _pieces: list[bytes]
+    _resume: Resume | None = None
+
+    def __init__(self, timeouts: Timeouts, sweeper: Sweeper, limit: int) -> None:
+        super().__init__(timeouts, sweeper, limit)
+        self._pieces = []
+
+    def resume_with(self, resume: Resume) -> None:
+        """`resume` is told the outcome, in the turn of the loop in which it comes."""
+        self._resume = resume
+
+    def cancel(self) -> None:
+        """A `transport.base.Started`."""
+        self._resume = None
+        self.abandon("the request was cancelled")
+
+    def response(self) -> HttpResponse:
+        pieces = self._pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return HttpResponse(status=self.status, headers=self.headers, body=body)
+
+    def _leave(self) -> None:
+        connection = self.connection
+        super()._leave()
+        resume, self._resume = self._resume, None
+        if resume is None:
+            return
+        if self.failure is None:
+            resume.resolve(self.response())
+        elif connection is not None and self.was_stale(connection):
+            resume.redo()
+        else:
+            resume.reject(self.failure)
 
     def piece(self, data: bytes) -> None:
         self._size += len(data)
@@ -138,6 +169,11 @@ class FastStream(Incoming):
     head = ResponseHead(status=0)
     _full = False
     _held = False
+    _pieces: deque[bytes]
+
+    def __init__(self, timeouts: Timeouts, sweeper: Sweeper, limit: int) -> None:
+        super().__init__(timeouts, sweeper, limit)
+        self._pieces = deque()
 
     def send(self, connection: Connection, head: bytes, body: bytes, began: float, now: float) -> None:
         super().send(connection, head, body, began, now)
