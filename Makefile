@@ -3,13 +3,15 @@
 # make lint    the guards of the house
 # make instructions   instruction counts of the hot path, against those kept
 # make bench   figures beside nginx and other gateways
+# make providers   docs/providers.md made again from the table
+# make catalog models and prices made again from the price packages; the diff is what moved
 # make lock    renew the lock files after a change of pyproject.toml
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint instructions bench lock setup clean
+.PHONY: demo test lint instructions bench catalog providers lock setup clean
 
 setup: $(VENV)/.ready
 
@@ -36,6 +38,13 @@ instructions: setup
 
 bench: setup
 	$(BIN)/python bench/run.py
+
+catalog: setup
+	$(BIN)/python tools/catalog_seed.py
+	git --no-pager diff --stat -- src/dragoman/catalog docs/price-disagreements.md
+
+providers: setup
+	$(BIN)/python tools/providers_page.py $(or $(DRAGOMAN_RECORDINGS),../shared/recordings)/index.jsonl
 
 lock: setup
 	tools/lock.sh $(BIN)

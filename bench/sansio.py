@@ -83,9 +83,9 @@ def http_request(body: bytes) -> bytes:
 
 
 async def run(mode: str, count: int) -> None:
-    config, models = read(CONFIG, file="bench", env={})
+    config, policy = read(CONFIG, file="bench", env={})
     fast = FastTransport()
-    gateway = assemble(config, models, AsyncSchemeTransport({"http": fast}))
+    gateway = assemble(config, policy, AsyncSchemeTransport({"http": fast}))
     protocol_class = make_protocol(gateway.routes, gateway.limits)
     settings = uvicorn.Config(gateway.app, http=protocol_class, lifespan="off", log_level="error", access_log=False)
     settings.load()

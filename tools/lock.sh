@@ -6,6 +6,7 @@ compile() {
   "$1/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
     --no-emit-index-url --output-file "$2" "${@:3}"
 }
-compile "$1" requirements/dev.lock pyproject.toml requirements/dev.in --extra gateway --extra local --extra langchain
+compile "$1" requirements/dev.lock pyproject.toml requirements/dev.in --extra gateway --extra local --extra langchain \
+  --extra postgres --extra aws --extra azure --extra google --extra tokens
 compile "$1" requirements/demo.lock pyproject.toml requirements/demo.in --extra gateway --extra local
 compile "$1" requirements/uv.lock requirements/uv.in

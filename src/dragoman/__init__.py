@@ -15,13 +15,65 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dragoman.client.client import AsyncClient as AsyncClient
     from dragoman.client.client import Client as Client
+    from dragoman.client.costs import completion_cost as completion_cost
+    from dragoman.client.costs import cost_per_token as cost_per_token
     from dragoman.client.functions import acompletion as acompletion
     from dragoman.client.functions import aembedding as aembedding
     from dragoman.client.functions import completion as completion
     from dragoman.client.functions import embedding as embedding
+    from dragoman.client.helpers import decode as decode
+    from dragoman.client.helpers import encode as encode
+    from dragoman.client.helpers import stream_chunk_builder as stream_chunk_builder
+    from dragoman.client.helpers import token_counter as token_counter
+    from dragoman.client.helpers import trim_messages as trim_messages
+    from dragoman.client.media import aimage_edit as aimage_edit
+    from dragoman.client.media import aimage_generation as aimage_generation
+    from dragoman.client.media import aimage_variation as aimage_variation
+    from dragoman.client.media import aspeech as aspeech
+    from dragoman.client.media import atranscription as atranscription
+    from dragoman.client.media import atranslation as atranslation
+    from dragoman.client.media import image_edit as image_edit
+    from dragoman.client.media import image_generation as image_generation
+    from dragoman.client.media import image_variation as image_variation
+    from dragoman.client.media import speech as speech
+    from dragoman.client.media import transcription as transcription
+    from dragoman.client.media import translation as translation
+    from dragoman.client.media_objects import ImageResponse as ImageResponse
+    from dragoman.client.media_objects import SpeechAudio as SpeechAudio
+    from dragoman.client.media_objects import TranscriptionResponse as TranscriptionResponse
+    from dragoman.client.models import get_llm_provider as get_llm_provider
+    from dragoman.client.models import get_max_tokens as get_max_tokens
+    from dragoman.client.models import get_model_info as get_model_info
+    from dragoman.client.models import get_supported_openai_params as get_supported_openai_params
+    from dragoman.client.models import model_cost as model_cost
+    from dragoman.client.models import register_model as register_model
+    from dragoman.client.models import supports_assistant_prefill as supports_assistant_prefill
+    from dragoman.client.models import supports_audio_input as supports_audio_input
+    from dragoman.client.models import supports_audio_output as supports_audio_output
+    from dragoman.client.models import supports_function_calling as supports_function_calling
+    from dragoman.client.models import supports_parallel_function_calling as supports_parallel_function_calling
+    from dragoman.client.models import supports_pdf_input as supports_pdf_input
+    from dragoman.client.models import supports_prompt_caching as supports_prompt_caching
+    from dragoman.client.models import supports_reasoning as supports_reasoning
+    from dragoman.client.models import supports_response_schema as supports_response_schema
+    from dragoman.client.models import supports_system_messages as supports_system_messages
+    from dragoman.client.models import supports_tool_choice as supports_tool_choice
+    from dragoman.client.models import supports_video_input as supports_video_input
+    from dragoman.client.models import supports_vision as supports_vision
+    from dragoman.client.models import supports_web_search as supports_web_search
+    from dragoman.client.models import validate_environment as validate_environment
     from dragoman.client.objects import EmbeddingResponse as EmbeddingResponse
     from dragoman.client.objects import ModelResponse as ModelResponse
     from dragoman.client.objects import ModelResponseStream as ModelResponseStream
+    from dragoman.client.operations import acount_tokens as acount_tokens
+    from dragoman.client.operations import adecision as adecision
+    from dragoman.client.operations import amoderation as amoderation
+    from dragoman.client.operations import arerank as arerank
+    from dragoman.client.operations import count_tokens as count_tokens
+    from dragoman.client.operations import decision as decision
+    from dragoman.client.operations import moderation as moderation
+    from dragoman.client.operations import rerank as rerank
+    from dragoman.client.router import Router as Router
     from dragoman.client.streams import AsyncCompletionStream as AsyncCompletionStream
     from dragoman.client.streams import CompletionStream as CompletionStream
     from dragoman.core.errors import *  # noqa: F403 - the error tree, listed below
@@ -42,7 +94,58 @@ _HOMES = {
     "dragoman.client.functions": ("acompletion", "aembedding", "completion", "embedding"),
     "dragoman.client.client": ("AsyncClient", "Client"),
     "dragoman.client.objects": ("EmbeddingResponse", "ModelResponse", "ModelResponseStream"),
+    "dragoman.client.router": ("Router",),
     "dragoman.client.streams": ("AsyncCompletionStream", "CompletionStream"),
+    "dragoman.client.costs": ("completion_cost", "cost_per_token"),
+    "dragoman.client.helpers": ("decode", "encode", "stream_chunk_builder", "token_counter", "trim_messages"),
+    "dragoman.client.models": (
+        "get_llm_provider",
+        "get_max_tokens",
+        "get_model_info",
+        "get_supported_openai_params",
+        "model_cost",
+        "register_model",
+        "supports_assistant_prefill",
+        "supports_audio_input",
+        "supports_audio_output",
+        "supports_function_calling",
+        "supports_parallel_function_calling",
+        "supports_pdf_input",
+        "supports_prompt_caching",
+        "supports_reasoning",
+        "supports_response_schema",
+        "supports_system_messages",
+        "supports_tool_choice",
+        "supports_video_input",
+        "supports_vision",
+        "supports_web_search",
+        "validate_environment",
+    ),
+    "dragoman.client.media": (
+        "aimage_edit",
+        "aimage_generation",
+        "aimage_variation",
+        "aspeech",
+        "atranscription",
+        "atranslation",
+        "image_edit",
+        "image_generation",
+        "image_variation",
+        "speech",
+        "transcription",
+        "translation",
+    ),
+    "dragoman.client.media_objects": ("ImageResponse", "SpeechAudio", "TranscriptionResponse"),
+    "dragoman.client.operations": (
+        "acount_tokens",
+        "adecision",
+        "amoderation",
+        "arerank",
+        "count_tokens",
+        "decision",
+        "moderation",
+        "rerank",
+    ),
     "dragoman.core.http": ("Timeouts",),
     "dragoman.providers.base": ("Provider", "Quirks"),
     "dragoman.core.errors": (

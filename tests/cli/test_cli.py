@@ -17,7 +17,7 @@ import pytest
 from dragoman.cli import main
 from support.gateway import PROGRAM
 
-COMMANDS = ["serve", "chat", "models", "check", "local", "demo-upstream"]
+COMMANDS = ["serve", "chat", "models", "check", "local", "demo-upstream", "simulate"]
 GOOD = """
 models:
   - {name: fast, model: demo/echo}

@@ -48,8 +48,8 @@ UPSTREAM_KEY = "sk-upstream-0123456789"
 MIB = 1024 * 1024
 
 
-def entry(name: str, model: str, base: str) -> str:
-    return f"  - {{name: {name}, model: '{model}', api_base: '{base}', api_key: {UPSTREAM_KEY}}}\n"
+def entry(name: str, model: str, base: str, order: int = 0) -> str:
+    return f"  - {{name: {name}, model: '{model}', order: {order}, api_base: '{base}', api_key: {UPSTREAM_KEY}}}\n"
 
 
 def closed_port() -> int:
@@ -96,13 +96,14 @@ def guarded(demo: RunningDemo, upstream: GatedUpstream, log: Path) -> Iterator[R
     config += entry("embed", "openai/embed", openai)
     config += entry("down", "openai/echo", f"{down}/v1") + entry("claude-down", "anthropic/echo", down)
     for name, model in {"429": "echo?fail=429", "500": "echo?fail=500", "cut": "echo?fail=cut&fail_after=0"}.items():
-        config += entry(f"first-{name}", f"openai/{model}", openai) + entry(f"first-{name}", "openai/echo", openai)
+        config += entry(f"first-{name}", f"openai/{model}", openai) + entry(f"first-{name}", "openai/echo", openai, order=1)
         config += entry(f"claude-first-{name}", f"anthropic/{model}", anthropic)
-        config += entry(f"claude-first-{name}", "anthropic/echo", anthropic)
-    config += entry("first-down", "openai/echo", f"{down}/v1") + entry("first-down", "openai/echo", openai)
-    config += entry("claude-first-down", "anthropic/echo", down) + entry("claude-first-down", "openai/echo", openai)
+        config += entry(f"claude-first-{name}", "anthropic/echo", anthropic, order=1)
+    config += entry("first-down", "openai/echo", f"{down}/v1") + entry("first-down", "openai/echo", openai, order=1)
+    config += entry("claude-first-down", "anthropic/echo", down) + entry("claude-first-down", "openai/echo", openai, order=1)
     config += entry("gated", "openai/m", f"{upstream.url}/v1") + entry("claude-gated", "anthropic/m", upstream.url)
     config += f"server: {{api_key: {GATEWAY_KEY}, max_body_mb: 4}}\nstrict: true\nretries: 1\n"
+    config += "router: {cooldown: {enabled: false}}\n"  # so that the first is asked each time
     with gateway(config, log=log) as running:
         yield running
 
@@ -222,7 +223,7 @@ def test_embeddings_are_not_streamed_and_not_chatted_with(served: RunningGateway
     assert "input" in error_of("openai", empty)["message"]
     assert len(tokens.json()["data"]) == 2
     assert (misused.status_code, error_of("openai", misused)["param"]) == (400, "model")
-    assert "anthropic, which offers no embedding" in error_of("openai", misused)["message"]
+    assert "anthropic offers no embedding" in error_of("openai", misused)["message"]
 
 
 @pytest.mark.parametrize(

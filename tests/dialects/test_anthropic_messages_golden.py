@@ -16,6 +16,7 @@ from dragoman.core.assemble import assemble
 from dragoman.core.chat import ChatRequest, ChatResponse
 from dragoman.core.errors import error_for
 from dragoman.dialects.anthropic_messages import DIALECT
+from dragoman.dialects.base import EncodedRequest
 
 FOLDER = Path(__file__).parents[1] / "golden" / "anthropic_messages"
 CASES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
@@ -84,7 +85,7 @@ def test_answer(case: dict[str, Any]) -> None:
 def test_request(case: dict[str, Any]) -> None:
     request = DIALECT.decode_request(bytes_of(case["body"]))
     assert request == msgspec.convert(case["expect"], ChatRequest)
-    assert DIALECT.encode_request(request) == (case["body"], ())
+    assert DIALECT.encode_request(request) == EncodedRequest(case["body"])
 
 
 @cases("failure")

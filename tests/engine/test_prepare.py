@@ -132,7 +132,7 @@ def test_the_url_is_base_and_path(row: dict[str, Any], url: str) -> None:
 
 
 def test_an_operation_that_is_not_offered_names_those_that_are() -> None:
-    with pytest.raises(e.ConfigurationError, match="acme offers no embedding; it offers: chat"):
+    with pytest.raises(e.BadRequestError, match="acme offers no embedding; it offers: chat"):
         prepared(deployment(), operation="embedding")
 
 

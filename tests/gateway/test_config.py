@@ -12,17 +12,22 @@ from dragoman.core.errors import AuthenticationError, ConfigurationError, NotFou
 from dragoman.core.http import Timeouts
 from dragoman.engine.call import Call
 from dragoman.engine.prepare import prepare
-from dragoman.gateway import models as models_module
 from dragoman.gateway.config import Config, load, read, timeouts
-from dragoman.gateway.models import MAX_NAME, Models
+from dragoman.router import policy as policy_module
+from dragoman.router.deployment import Deployment
+from dragoman.router.policy import MAX_NAME, Policy
 
 KEYS = {"OPENAI_API_KEY": "sk-openai-1234", "ANTHROPIC_API_KEY": "sk-ant-1234"}
 EVERYBODY = 'models: [{name: "*", model: "*"}]'
 ONE = "models: [{name: a, model: openai/gpt-4o}]\n"
 
 
-def served(text: str, env: dict[str, str] = KEYS) -> Models:
+def served(text: str, env: dict[str, str] = KEYS) -> Policy:
     return read(text, file="dragoman.yaml", env=env)[1]
+
+
+def served_by(models: Policy, name: str) -> tuple[Deployment, ...]:
+    return tuple(node.deployment for node in models.group(name).nodes)
 
 
 def refusal(text: str, env: dict[str, str] = KEYS) -> str:
@@ -32,8 +37,8 @@ def refusal(text: str, env: dict[str, str] = KEYS) -> str:
     return failure.value.message
 
 
-def places(models: Models, name: str) -> list[tuple[str, str, str, str | None]]:
-    targets = [deployment.target for deployment in models.find(name)]
+def places(models: Policy, name: str) -> list[tuple[str, str, str, str | None]]:
+    targets = [deployment.target for deployment in served_by(models, name)]
     return [(target.provider.name, target.model, target.base_url, target.api_key) for target in targets]
 
 
@@ -120,7 +125,7 @@ models:
 """)
     assert models.names == ("fast", "other")
     assert [place[:2] for place in places(models, "fast")] == [("openai", "gpt-4o-mini"), ("anthropic", "claude-y")]
-    assert [deployment.id for deployment in models.find("fast")] == ["fast#0", "fast#2"]
+    assert [deployment.id for deployment in served_by(models, "fast")] == ["fast#0", "fast#2"]
 
 
 def test_a_key_and_a_base_of_its_own() -> None:
@@ -183,7 +188,7 @@ models:
   - {name: "a/*", model: "anthropic/*"}
 """)
     assert [place[:2] for place in places(models, "a/x")] == [("openai", "x"), ("anthropic", "x")]
-    assert [deployment.id for deployment in models.find("a/x")] == ["a/x#0", "a/x#1"]
+    assert [deployment.id for deployment in served_by(models, "a/x")] == ["a/x#0", "a/x#1"]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +230,7 @@ def test_a_pattern_is_checked_at_the_start(entry: str, words: str) -> None:
 )
 def test_a_name_that_leads_nowhere_is_the_clients_error(name: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error) as failure:
-        served(EVERYBODY).find(name)
+        served(EVERYBODY).group(name)
     assert words in failure.value.message
     assert len(failure.value.message) < 2 * MAX_NAME
     assert "sk-" not in failure.value.message
@@ -234,9 +239,9 @@ def test_a_name_that_leads_nowhere_is_the_clients_error(name: str, error: type[E
 def test_an_unknown_name_comes_with_the_nearest_ones() -> None:
     models = served('models: [{name: fast, model: ollama/x}, {name: slow, model: ollama/y}, {name: "o/*", model: "ollama/*"}]')
     with pytest.raises(NotFoundError, match=r"no model is called 'fats': did you mean fast\?"):
-        models.find("fats")
+        models.group("fats")
     with pytest.raises(NotFoundError, match=r"no model is called 'zzz': there are: fast, slow, o/\*"):
-        models.find("zzz")
+        models.group("zzz")
     assert "zzz" not in models.names
 
 
@@ -266,8 +271,8 @@ def test_whatever_a_client_calls_a_model_it_stays_in_the_body(name: str) -> None
     check_request(served(EVERYBODY), "openai", name)
 
 
-def check_request(models: Models, provider: str, name: str) -> None:
-    plain, odd = (models.find(f"{provider}/{text}")[0] for text in ("plain", name))
+def check_request(models: Policy, provider: str, name: str) -> None:
+    plain, odd = (served_by(models, f"{provider}/{text}")[0] for text in ("plain", name))
     body = b'{"model":"?","max_tokens":1,"messages":[]}'
     dialect = odd.target.provider.dialects["chat"]
     asked = [
@@ -281,12 +286,12 @@ def check_request(models: Models, provider: str, name: str) -> None:
 
 
 def test_names_that_clients_invent_are_kept_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models_module, "MAX_RESOLVED", 3)
+    monkeypatch.setattr(policy_module, "MAX_RESOLVED", 3)
     models = served(EVERYBODY)
-    first = models.find("openai/0")
-    assert models.find("openai/0") is first
+    first = served_by(models, "openai/0")[0]
+    assert served_by(models, "openai/0")[0] is first
     for number in range(1, 10):
-        models.find(f"openai/{number}")
-    assert models.find("openai/9") is models.find("openai/9")
-    assert models.find("openai/0") is not first, "the oldest has gone"
+        served_by(models, f"openai/{number}")
+    assert served_by(models, "openai/9")[0] is served_by(models, "openai/9")[0]
+    assert served_by(models, "openai/0")[0] is not first, "the oldest has gone"
     assert places(models, "openai/0")[0][1] == "0"

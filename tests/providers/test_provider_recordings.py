@@ -21,7 +21,6 @@ ROW_OF = {  # the folder of recordings -> the row
     "deepseek": "deepseek",
     "doubleword": "doubleword",
     "fireworks": "fireworks_ai",
-    "gemini": "gemini",
     "groq": "groq",
     "huggingface": "huggingface",
     "hyperbolic": "hyperbolic",
@@ -42,10 +41,13 @@ ROW_OF = {  # the folder of recordings -> the row
     "zai": "zai",
 }
 
+KIND_OF = {"anthropic_messages": "messages", "cohere_chat": "chat_v2", "ollama_chat": "api_chat"}
+"""The dialect of a row -> the kind of its recordings."""
+
 
 def recorded(folder: str) -> tuple[Provider, list[Exchange]]:
     row = DEFAULT.get(ROW_OF[folder])
-    kind = "messages" if row.dialects["chat"] == "anthropic_messages" else "chat"
+    kind = KIND_OF.get(row.dialects["chat"], "chat")
     found = exchanges(kind, provider=folder, ok=True)
     return row, [entry.load() for entry in found[:: len(found) // 40 + 1]]
 

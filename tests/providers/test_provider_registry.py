@@ -121,7 +121,7 @@ def test_a_row_with_a_scheme_of_its_own_may_be_told_another_address():
 
 @pytest.mark.parametrize("url", ["http://gpu:11434", "http://gpu:11434/", "http://gpu:11434/v1"])
 def test_ollama_is_found_with_and_without_the_path(url: str):
-    assert resolve("ollama/llama3", env={"OLLAMA_API_BASE": url}).base_url == "http://gpu:11434/v1"
+    assert resolve("ollama_openai/llama3", env={"OLLAMA_OPENAI_API_BASE": url}).base_url == "http://gpu:11434/v1"
 
 
 @pytest.mark.parametrize(

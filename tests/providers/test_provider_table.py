@@ -13,7 +13,7 @@ from dragoman.core.errors import AuthenticationError, ConfigurationError
 from dragoman.dialects import registry as dialects
 from dragoman.providers import quirks
 from dragoman.providers.base import AUTH_HEADERS, Provider, Quirks, credential_headers
-from dragoman.providers.credentials import checked, origin
+from dragoman.providers.credentials import checked, filled, origin
 from dragoman.providers.registry import Registry, missing_keys, resolve, split
 from dragoman.providers.table import ROWS
 
@@ -24,14 +24,27 @@ every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 self_hosted = pytest.mark.parametrize("row", [row for row in ROWS if row.base_url is None], ids=lambda row: row.name)
 keyed = pytest.mark.parametrize("row", [row for row in ROWS if row.key_variables], ids=lambda row: row.name)
 must_have_key = pytest.mark.parametrize(
-    "row", [row for row in ROWS if row.auth != "none" and not row.key_optional], ids=lambda row: row.name
+    "row",
+    [row for row in ROWS if row.auth != "none" and not row.key_optional and not row.authorizer],
+    ids=lambda row: row.name,
 )
 
 
 def env_of(row: Provider, **values: str) -> dict[str, str]:
     """An environment in which `row` has all it needs."""
     place = {} if row.base_url or not row.base_url_variables else {row.base_url_variables[0]: "https://mine.example/v1"}
-    return {**place, **dict.fromkeys(row.key_variables[:1], "secret"), **values}
+    parts = {names[0]: "mine" for part, names in row.url_variables.items() if part not in row.url_defaults}
+    return {**place, **parts, **dict.fromkeys(row.key_variables[:1], "secret"), **values}
+
+
+def address_of(row: Provider) -> str:
+    """Its base URL in that environment, "" without one of its own."""
+    return filled(row, env_of(row))
+
+
+def needs_no_key(row: Provider) -> bool:
+    """Beside optional keys: what signs or fetches tokens by itself does so when the request is sent."""
+    return row.key_optional or bool(row.authorizer)
 
 
 def sent(row: Provider, env: dict[str, str], **arguments: str) -> str:
@@ -52,8 +65,14 @@ def test_no_model_prefix_begins_another_rows_prefix():
     assert clashes == []
 
 
-def test_a_key_variable_belongs_to_one_row():
-    owners = Counter(name for row in ROWS for name in row.key_variables + row.bearer_variables)
+def test_a_key_variable_belongs_to_one_vendor():
+    """Rows of one vendor, which its variables for the address tell, may share one."""
+    vendors = {
+        (name, tuple(row.url_variables.items()) or row.name)
+        for row in ROWS
+        for name in row.key_variables + row.bearer_variables
+    }
+    owners = Counter(name for name, _ in vendors)
     assert [name for name, count in owners.items() if count > 1] == []
 
 
@@ -69,18 +88,20 @@ def test_the_address_is_https_or_this_machine_or_a_scheme_of_ours(row: Provider)
     if row.base_url is None:
         assert row.base_url_variables
         return
-    assert checked(row.base_url, row, "base_url") == row.base_url, "written as it is sent: no slash at the end"
-    scheme, host, _ = origin(row.base_url)
+    url = address_of(row)
+    assert checked(url, row, "base_url") == url, "written as it is sent: no slash at the end"
+    scheme, host, _ = origin(url)
     assert scheme in {"https", "local", "demo"} or host in {"localhost", "127.0.0.1"}
 
 
 @every_row
 def test_its_dialects_and_auth_exist(row: Provider):
     assert row.dialects
-    for operation, name in row.dialects.items():
+    offered = [*row.dialects.items(), *(entry for some in row.model_dialects.values() for entry in some.items())]
+    for operation, name in offered:
         assert dialects.get(name).name == name, operation
     assert row.auth in AUTH_HEADERS
-    assert set(row.paths) <= set(row.dialects)
+    assert set(row.paths) <= {operation for operation, _ in offered}
     assert (row.auth == "none") == (not row.key_variables)
     assert not row.docs or row.docs.startswith("https://")
 
@@ -98,7 +119,8 @@ def test_with_what_it_needs_it_resolves(row: Provider):
     assert missing_keys(row, env) == ()
     target = resolve(f"{row.name}/org/m", env=env)
     assert target.model == "org/m"
-    assert target.base_url == (row.base_url or "https://mine.example/v1")
+    assert target.base_url == (address_of(row) or "https://mine.example/v1")
+    assert "{" not in target.base_url + "".join(target.provider.paths.values())
     assert target.api_key == (None if row.auth == "none" else "secret")
     assert "secret" not in repr(target)
 
@@ -127,14 +149,14 @@ def test_its_key_does_not_go_out_in_the_clear(row: Provider):
     if not (row.base_url or "").startswith("https:") or row.key_optional:
         return
     with pytest.raises(AuthenticationError):
-        sent(row, env_of(row), base_url=row.base_url.replace("https:", "http:"))
+        sent(row, env_of(row), base_url=address_of(row).replace("https:", "http:"))
 
 
 @keyed
 def test_its_key_goes_to_its_own_hosts_and_to_the_address_its_variable_names(row: Provider):
     env = env_of(row)
-    own = [f"https://{host}/any/path" for host in row.hosts]
-    own += [f"{row.base_url}/deeper/"] if row.base_url else []
+    own = [f"https://{host.replace('*', 'any-1')}/any/path" for host in row.hosts]
+    own += [f"{address_of(row)}/deeper/"] if row.base_url else []
     assert all(resolve(f"{row.name}/m", env=env, base_url=url).api_key == "secret" for url in own)
     for variable in row.base_url_variables:
         moved = env | dict.fromkeys(row.base_url_variables, "") | {variable: ELSEWHERE}
@@ -160,6 +182,23 @@ def test_without_a_key_the_error_names_the_variables_and_comes_before_any_reques
     assert missing_keys(row, env) == row.key_variables[:1]
 
 
+@pytest.mark.parametrize("row", [row for row in ROWS if row.authorizer], ids=lambda row: row.name)
+def test_with_an_authorizer_no_key_is_needed_at_its_own_hosts(row: Provider):
+    env = {name: value for name, value in env_of(row).items() if value != "secret"}
+    assert missing_keys(row, env) == ()
+    assert resolve(f"{row.name}/m", env=env).api_key is None
+    with pytest.raises(AuthenticationError, match="pass api_key together with base_url"):
+        resolve(f"{row.name}/m", env=env, base_url=ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    "host", ["a.b.openai.azure.com", "openai.azure.com", "x.openai.azure.com.example", "xopenai.azure.com"]
+)
+def test_a_pattern_of_hosts_stands_for_one_label(host: str):
+    with pytest.raises(AuthenticationError):
+        resolve("azure/m", env={"AZURE_API_KEY": "secret"}, base_url=f"https://{host}")
+
+
 @self_hosted
 def test_a_self_hosted_one_without_an_address_names_the_variable(row: Provider):
     with pytest.raises(ConfigurationError, match=row.base_url_variables[0]):
@@ -173,7 +212,7 @@ def test_a_key_of_openai_is_never_anybody_elses(row: Provider):
         return
     env = {"OPENAI_API_KEY": "sk-openai", "OPENAI_ORGANIZATION": "org-openai"}
     env |= {name: value for name, value in env_of(row).items() if value != "secret"}
-    if row.key_optional:
+    if needs_no_key(row):
         assert "sk-" not in sent(row, env)
         assert "org-" not in sent(row, env)
         return
@@ -188,9 +227,10 @@ def test_no_row_uses_any_variable_of_another_row(row: Provider):
         for other in ROWS
         if other is not row
         for name in (*other.key_variables, *other.bearer_variables, *other.header_variables)
+        if name not in row.key_variables
     }
     env = others | {name: value for name, value in env_of(row).items() if value != "secret"}
-    if row.key_optional:
+    if needs_no_key(row):
         assert "foreign" not in sent(row, env)
         return
     with pytest.raises(AuthenticationError) as caught:
@@ -255,7 +295,7 @@ def test_what_a_vendor_is_sent(model: str, body: dict, after: dict, lost: list[s
     assert [warning.field for warning in warnings] == lost
 
 
-UNCLEAN = ["openrouter", "gemini", "mistral", "perplexity", "groq", "xai", "nvidia_nim", "huggingface", "databricks", "writer"]
+UNCLEAN = ["openrouter", "mistral", "perplexity", "groq", "xai", "nvidia_nim", "huggingface", "databricks", "writer"]
 
 
 @pytest.mark.parametrize("name", UNCLEAN)

@@ -78,6 +78,11 @@ def _index() -> tuple[Entry, ...]:
     return tuple(Entry(row["id"], row["provider"], tuple(row["kind"]), row["status"], row["path"]) for row in rows)
 
 
+def everything() -> tuple[Entry, ...]:
+    """All recordings. Empty when there are none."""
+    return _index()
+
+
 def exchanges(kind: str, *, provider: str | None = None, streaming: bool | None = None, ok: bool | None = None) -> list[Entry]:
     """Recordings of an endpoint (`chat`, `messages`, `embeddings`...), filtered. Empty when there are no recordings."""
     return [

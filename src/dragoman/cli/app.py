@@ -8,6 +8,7 @@ import click
 
 from dragoman.cli.demo_upstream import demo_upstream
 from dragoman.cli.local import local
+from dragoman.cli.simulate import simulate
 
 config_option = click.option(
     "--config", "-c", envvar="DRAGOMAN_CONFIG", show_envvar=True, help="The YAML file; see docs/configuration.md."
@@ -21,6 +22,7 @@ def app() -> None:
 
 app.add_command(local)
 app.add_command(demo_upstream)
+app.add_command(simulate)
 
 
 @app.command()
@@ -39,7 +41,7 @@ def serve(config: str | None, host: str | None, port: int | None) -> None:
     running = server(gateway, host=host, port=port)
     listening = bind(running)
     address = url(listening, tls=gateway.config.server.ssl_certfile is not None)
-    click.echo(f"dragoman serves {len(gateway.models.names)} models at {address}/v1 (stop with Ctrl-C)")
+    click.echo(f"dragoman serves {len(gateway.policy.names)} models at {address}/v1 (stop with Ctrl-C)")
     running.run(sockets=[listening])
 
 
@@ -82,7 +84,8 @@ def check(config: str | None) -> None:
     from dragoman.gateway.app import build  # noqa: PLC0415 - only the gateway pays for its libraries
 
     gateway = build(config)
-    for name in gateway.models.names:
-        places = ", ".join(f"{d.target.provider.name}/{d.target.model}" for d in gateway.models.find(name))
-        click.echo(f"{name}: {places}")
-    click.echo(f"{config or 'the built-in configuration'} is good: {len(gateway.models.names)} models")
+    policy = gateway.policy
+    for name in policy.names:
+        targets = [deployment.target for deployment in policy.deployments if deployment.group == name]
+        click.echo(f"{name}: {', '.join(f'{target.provider.name}/{target.model}' for target in targets)}")
+    click.echo(f"{config or 'the built-in configuration'} is good: {len(policy.names)} models")

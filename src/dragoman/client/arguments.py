@@ -37,7 +37,7 @@ CONTROLS = frozenset(
     """.split()
 )
 
-_ROUTER = "use a gateway config with several deployments"
+_ROUTER = "use dragoman.Router, or a gateway with several deployments"
 REFUSED = {
     "fallbacks": _ROUTER,
     "context_window_fallback_dict": _ROUTER,
@@ -73,7 +73,7 @@ DEFAULT_TIMEOUT = 600.0
 class Arguments(Struct, frozen=True, kw_only=True):
     """`body` is the request in OpenAI's dialect, as bytes; `place` says whom to ask, in the words of `registry.resolve`.
 
-    `shape` holds of the request what decides how chunks of its stream are written.
+    `shape` holds of the request what decides how chunks of its stream are written. `routing` is a router's own.
     """
 
     body: bytes
@@ -82,6 +82,7 @@ class Arguments(Struct, frozen=True, kw_only=True):
     place: dict[str, Any]
     options: CallOptions
     mock: Any = None
+    routing: Any = None
 
 
 def arguments(model: str, parameters: frozenset[str], given: dict[str, Any], defaults: dict[str, Any]) -> Arguments:

@@ -14,9 +14,11 @@ from typing import Any, Self
 
 from dragoman.client import results
 from dragoman.client.arguments import CHAT_PARAMETERS, EMBEDDING_PARAMETERS, Arguments, arguments
+from dragoman.client.media_calls import AsyncMediaCalls, MediaCalls
 from dragoman.client.mock import mocked, mocked_events
 from dragoman.client.objects import EmbeddingResponse, ModelResponse
 from dragoman.client.openai_errors import dress
+from dragoman.client.operation_calls import AsyncOperationCalls, OperationCalls
 from dragoman.client.streams import AsyncCompletionStream, CompletionStream, achunks_of, chunks_of
 from dragoman.core.errors import DragomanError
 from dragoman.core.events import Event
@@ -49,19 +51,38 @@ class _Base:
     def _defaults(self) -> dict[str, Any]:
         return self._given_defaults
 
-    def _arguments(self, model: str, operation: str, given: dict[str, Any]) -> Arguments:
-        return arguments(model, _PARAMETERS[operation], given, self._defaults())
+    def _sorted(self, model: str, parameters: frozenset[str], given: dict[str, Any]) -> Arguments:
+        """The caller's keywords in their places. A client that routes takes its own from them here."""
+        return arguments(model, parameters, given, self._defaults())
 
-    def _call(self, model: str, operation: str, said: Arguments) -> Call:
+    def _arguments(self, model: str, operation: str, given: dict[str, Any]) -> Arguments:
+        return self._sorted(model, _PARAMETERS[operation], given)
+
+    def _call(
+        self,
+        model: str,
+        operation: str,
+        said: Arguments,
+        *,
+        dialect: str | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Call:
+        """The call for sorted arguments; `body` in place of theirs, where it is a form."""
         return Call(
             operation=operation,
-            dialect=_DIALECTS[operation],
+            dialect=dialect or _DIALECTS[operation],
             model=model,
-            body=said.body,
-            deployments=(self._deployment(model, said.place),),
+            body=said.body if body is None else body,
+            content_type=content_type,
             stream=said.stream,
             options=said.options,
+            deployments=self._places(model, said),
         )
+
+    def _places(self, model: str, said: Arguments) -> tuple[Deployment, ...]:
+        """Who is asked, in turn; empty where a router's session decides."""
+        return (self._deployment(model, said.place),)
 
     def _deployment(self, model: str, place: dict[str, Any]) -> Deployment:
         """The place to ask. Worked out once for each model and place, and again when a variable of its provider changes."""
@@ -76,7 +97,8 @@ class _Base:
         return self._known[asked][1]
 
     def _variables(self, row: Provider) -> tuple[str | None, ...]:
-        names = (*row.key_variables, *row.bearer_variables, *row.base_url_variables, *row.header_variables)
+        parts = (name for names in row.url_variables.values() for name in names)
+        names = (*row.key_variables, *row.bearer_variables, *row.base_url_variables, *row.header_variables, *parts)
         return tuple(map(self._env.get, names))
 
 
@@ -87,7 +109,7 @@ def _response(found: Answer, call: Call) -> ModelResponse:
 
 
 def _vectors(found: Answer, call: Call) -> EmbeddingResponse:
-    made = results.embedding_response(found, now=int(time.time()))
+    made = results.embedding_response(found, call.request, now=int(time.time()))
     results.describe(made, call, found.prepared, found.raw.headers)
     return made
 
@@ -98,7 +120,7 @@ def _chunks(opened: OpenedStream, call: Call, said: Arguments, now: int) -> resu
     return results.Chunks(said.shape, hidden, dict(headers), now=now)
 
 
-class Client(_Base):
+class Client(_Base, MediaCalls, OperationCalls):
     """The SDK for plain threads; safe to share between them.
 
     with Client() as client:
@@ -147,7 +169,7 @@ class Client(_Base):
         return CompletionStream(chunks_of(events(state), _chunks(opened, call, said, now)), state, now=now)
 
 
-class AsyncClient(_Base):
+class AsyncClient(_Base, AsyncMediaCalls, AsyncOperationCalls):
     """The SDK for an event loop: the same calls, awaited. Belongs to the loop it is first used on."""
 
     def __init__(

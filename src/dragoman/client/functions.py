@@ -6,16 +6,14 @@ each call: `dragoman.drop_params`, `num_retries`, `request_timeout`, `api_base` 
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import sys
-from collections.abc import AsyncGenerator
 from functools import cache
 from typing import Any, Literal, TypedDict, Unpack, overload
-from weakref import WeakKeyDictionary
 
 from dragoman.client.client import AsyncClient, Client
 from dragoman.client.objects import EmbeddingResponse, ModelResponse
+from dragoman.client.per_loop import PerLoop
 from dragoman.client.streams import AsyncCompletionStream, CompletionStream
 
 _SETTINGS = {
@@ -179,24 +177,5 @@ def _shared() -> Client:
     return client
 
 
-_async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[AsyncClient, AsyncGenerator[None]]] = WeakKeyDictionary()
-
-
-async def _shared_async() -> AsyncClient:
-    loop = asyncio.get_running_loop()
-    found = _async_clients.get(loop)
-    if found is None:
-        client = _AsyncPackageClient()
-        lifetime = _lifetime(loop, client)
-        await anext(lifetime)
-        found = _async_clients[loop] = client, lifetime
-    return found[0]
-
-
-async def _lifetime(loop: asyncio.AbstractEventLoop, client: AsyncClient) -> AsyncGenerator[None]:
-    """Closes the client when the loop shuts down its asynchronous generators, which `asyncio.run` does at its end."""
-    try:
-        yield
-    finally:
-        _async_clients.pop(loop, None)
-        await client.aclose()
+_async_clients = PerLoop(_AsyncPackageClient)
+_shared_async = _async_clients.get

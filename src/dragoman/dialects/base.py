@@ -29,7 +29,10 @@ class EncodedRequest(NamedTuple):
 
 
 class Poll(NamedTuple):
-    """The answer is not there yet: ask `url` again after `wait` seconds. Relative URLs stand behind the provider's base URL."""
+    """The answer is not there yet: ask `url` again after `wait` seconds. Relative URLs stand behind the provider's base URL.
+
+    An empty `url` is the address that was asked before (at first, that of the request itself).
+    """
 
     url: str
     wait: float
@@ -77,8 +80,10 @@ class UpstreamDialect(Protocol):
     """We are the client.
 
     A dialect may also have: `poll(response: HttpResponse) -> Poll | None`, where an answer is created first and asked for
-    until it is there; `stream_accept`, the media type of a stream that is not SSE; `decode_binary = True`, where answers
-    are no JSON and `decode_response(body, content_type)` needs to know what they are.
+    until it is there; `request_path(request) -> str`, used in place of `path` where what is asked for stands in the path or
+    its query; `stream_at(response: HttpResponse) -> Poll | None`, the address at which an answer that is created first can
+    be read as it is written (None: poll for it); `stream_accept`, the media type of a stream that is not SSE;
+    `decode_binary = True`, where answers are no JSON and `decode_response(body, content_type)` needs to know what they are.
     """
 
     name: str
@@ -107,7 +112,11 @@ class UpstreamDialect(Protocol):
 
 
 class DownstreamDialect(Protocol):
-    """We are the server."""
+    """We are the server.
+
+    A dialect may also have `carry(request) -> (request, warnings)`: what becomes of a request that a provider answers in
+    another dialect. Raises UnsupportedParamsError for one that would be answered wrongly there.
+    """
 
     name: str
 

@@ -81,6 +81,10 @@ class OpenAIEmbeddings:
         body["usage"] = _write_usage(response.usage or Usage())
         return json.encode(body | response.extra.get(NAME, {}))
 
+    def encode_answer(self, response: EmbeddingResponse, request: EmbeddingRequest, *, now: int) -> tuple[bytes, str]:
+        """The body and its media type, with vectors of the form that was asked for."""
+        return self.encode_response(with_encoding(response, request.encoding_format), now=now), "application/json"
+
     def edit_request(self, envelope: Envelope, *, model: str, want_usage: bool) -> Envelope:  # noqa: ARG002 - it always comes
         return {**envelope, "model": json.raw_text(model)}
 

@@ -18,6 +18,7 @@ from dragoman.core.errors import BadRequestError, CallError
 from dragoman.core.http import Headers, Timeouts
 from dragoman.dialects import registry
 from dragoman.router.deployment import Deployment
+from dragoman.router.direct import Direct, Sessionlike
 from dragoman.router.retry import RetryPolicy
 
 
@@ -55,7 +56,8 @@ class Settlement(Struct, frozen=True, kw_only=True):
 
 
 class Call:
-    """See the module. `model` is the name the client asked for; `deployments` the plan: who is asked, in order.
+    """See the module. `model` is the name the client asked for. `session` decides who is asked; without one it is
+    `deployments`, in order. `clock` is set by the flow: monotonic seconds.
 
     `content_type` is that of `body`, where it is no JSON (a form with files).
     """
@@ -65,6 +67,7 @@ class Call:
         "_request",
         "attempts",
         "body",
+        "clock",
         "content_type",
         "deployments",
         "dialect",
@@ -73,6 +76,7 @@ class Call:
         "operation",
         "options",
         "rng",
+        "session",
         "settlement",
         "stream",
         "warnings",
@@ -92,6 +96,7 @@ class Call:
         envelope: json.Envelope | None = None,
         rng: Random | None = None,
         observe: Callable[[Call], None] | None = None,
+        session: Sessionlike | None = None,
     ) -> None:
         self.operation = operation
         self.dialect = dialect
@@ -103,6 +108,8 @@ class Call:
         self.options = options or _DEFAULT_OPTIONS
         self.rng = rng or _RANDOM
         self.observe = observe
+        self.session = session
+        self.clock: Callable[[], float] | None = None
         self.attempts: list[Attempt] = []
         self.warnings: tuple[Warning, ...] = ()
         self.settlement: Settlement | None = None
@@ -129,11 +136,40 @@ class Call:
         return self._request
 
     def settle(self, settlement: Settlement) -> None:
-        """Record how it ended and tell the observer. Only the first settlement counts."""
+        """Record how it ended, and tell the router's session and the observer. Only the first settlement counts."""
         if self.settlement is None:
             self.settlement = settlement
+            if type(self.session) is not Direct:
+                self._tell(settlement)
             if self.observe is not None:
                 self.observe(self)
+
+    def _tell(self, settlement: Settlement) -> None:
+        session, clock = self.session, self.clock
+        if session is None or clock is None:
+            return
+        usage = settlement.usage
+        if settlement.error is not None:
+            session.failed(settlement.error, clock())
+        elif settlement.cancelled:
+            session.cancelled(clock())
+        elif usage is None:
+            session.succeeded(clock())
+        else:
+            session.succeeded(clock(), input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+
+    def reworded(self, envelope: json.Envelope) -> Call:
+        """The same call with another body, to be prepared for one deployment."""
+        return Call(
+            operation=self.operation,
+            dialect=self.dialect,
+            model=self.model,
+            body=json.encode(envelope),
+            deployments=self.deployments,
+            stream=self.stream,
+            options=self.options,
+            envelope=envelope,
+        )
 
 
 _DEFAULT_OPTIONS = CallOptions()

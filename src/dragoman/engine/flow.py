@@ -14,17 +14,17 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from dragoman.core.chat import Usage, Warning
-from dragoman.core.errors import CallError, ResponseDecodeError
+from dragoman.core.errors import CallError, ResponseDecodeError, UnsupportedParamsError
 from dragoman.core.events import Event, ResponseStart, StreamError, UsageReport
-from dragoman.core.http import HttpResponse, TransportFailure, header
+from dragoman.core.http import HttpRequest, HttpResponse, TransportFailure, header
 from dragoman.core.unfold import unfold
 from dragoman.engine import interpret
 from dragoman.engine.call import Attempt, Call, Settlement
-from dragoman.engine.poll import until_there
+from dragoman.engine.poll import asking, until_there
 from dragoman.engine.prepare import Prepared, prepare
 from dragoman.engine.steps import Authorize, Close, Open, Read, Send, Sleep, Step
 from dragoman.router.deployment import Deployment
-from dragoman.router.retry import wait_before_retry
+from dragoman.router.direct import Direct, Exhausted, Wait
 
 Result = TypeVar("Result")
 Flow = Generator[Step, Any, Result]
@@ -73,29 +73,41 @@ def open_stream(call: Call, clock: Clock, wall: Clock) -> Flow[OpenedStream]:
 
 def _attempts(call: Call, clock: Clock, wall: Clock, exchange: Exchange[Result]) -> Flow[Result]:
     """Whatever ends it early settles the call: an error as that error, an interrupt or a cancelled task as cancelled."""
-    places, attempts = call.deployments, call.attempts
+    attempts = call.attempts
+    call.clock = clock
+    session = call.session
+    if session is None:
+        session = call.session = Direct(call.deployments, call.options.retry, call.rng)
     try:
         while True:
-            deployment = places[len(attempts) % len(places)]
-            prepared = _prepared(call, deployment)
-            attempt = Attempt(deployment, clock())
+            step = session.next(clock())
+            if isinstance(step, Wait):
+                yield Sleep(step.seconds)
+                continue
+            if isinstance(step, Exhausted):
+                raise step.error
+            try:
+                prepared = _prepared(call, step)
+            except UnsupportedParamsError as problem:  # nothing was sent: another deployment may take what this one does not
+                session.failed(problem, clock())
+                continue
+            attempt = Attempt(step, clock())
             attempts.append(attempt)
             try:
-                return (yield from exchange(call, prepared, wall))
+                result = yield from exchange(call, prepared, wall)
             except TransportFailure as failure:
                 error: CallError = interpret.transport_error(prepared, failure, attempts=len(attempts))
                 error.__cause__ = failure
             except CallError as problem:
                 error = problem
+            else:
+                if call.stream:
+                    session.started(clock())
+                return result
             finally:
                 attempt.ended = clock()
-            attempt.error = _placed(error, deployment, len(attempts))
-            before = attempts[-len(places)].error if len(attempts) >= len(places) else None
-            wait = wait_before_retry(call.options.retry, error, before=before, attempts=len(attempts), rng=call.rng)
-            if wait is None:
-                raise error
-            if wait:
-                yield Sleep(wait)
+            attempt.error = _placed(error, step, len(attempts))
+            session.failed(error, attempt.ended)
     except Exception as error:
         call.settle(Settlement(error=error))
         raise
@@ -124,9 +136,9 @@ def _placed(error: CallError, deployment: Deployment, attempts: int) -> CallErro
 
 def _send(call: Call, prepared: Prepared, wall: Clock) -> Flow[Answer]:
     request = prepared.request if prepared.authorized else (yield Authorize(prepared.request, prepared.deployment.target))
-    response: HttpResponse = yield Send(request, call.options.timeouts)
-    if response.status < 300 and hasattr(prepared.dialect, "poll"):
-        response = yield from until_there(response, prepared, request, call.options.timeouts)
+    response: HttpResponse = yield Send(request, prepared.timeouts)
+    if prepared.polled and response.status < 300:
+        response = yield from until_there(response, prepared, request, prepared.timeouts)
     if response.status >= 300:
         raise interpret.status_error(prepared, response, attempts=len(call.attempts), now=wall())
     decoded = None if prepared.relay else _decoded(call, prepared, response)
@@ -139,7 +151,25 @@ def _send(call: Call, prepared: Prepared, wall: Clock) -> Flow[Answer]:
 
 def _open(call: Call, prepared: Prepared, wall: Clock) -> Flow[OpenedStream]:
     request = prepared.request if prepared.authorized else (yield Authorize(prepared.request, prepared.deployment.target))
-    stream = yield Open(request, call.options.timeouts)
+    if hasattr(prepared.dialect, "stream_at"):
+        return (yield from _created(call, prepared, request, wall))
+    return (yield from _opened(call, prepared, request, wall))
+
+
+def _created(call: Call, prepared: Prepared, request: HttpRequest, wall: Clock) -> Flow[OpenedStream]:
+    """What is created first names where it can be read as it is written; else it is asked for until it is there."""
+    response: HttpResponse = yield Send(request, prepared.timeouts)
+    place = prepared.dialect.stream_at(response) if response.status < 300 else None
+    if place is not None:
+        return (yield from _opened(call, prepared, asking(place, request, prepared, request.url), wall))
+    response = yield from until_there(response, prepared, request, prepared.timeouts)
+    if response.status >= 300:
+        raise interpret.status_error(prepared, response, attempts=len(call.attempts), now=wall())
+    return OpenedStream(prepared=prepared, events=list(unfold(_decoded(call, prepared, response))))
+
+
+def _opened(call: Call, prepared: Prepared, request: HttpRequest, wall: Clock) -> Flow[OpenedStream]:
+    stream = yield Open(request, prepared.timeouts)
     try:
         if stream.head.status >= 300:
             response = yield from _failed(stream)

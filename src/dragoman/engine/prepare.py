@@ -13,13 +13,13 @@ from msgspec import Struct
 
 from dragoman.core import json
 from dragoman.core.chat import Warning
-from dragoman.core.errors import ConfigurationError, UnsupportedParamsError
-from dragoman.core.http import Headers, HttpRequest
+from dragoman.core.errors import BadRequestError, ErrorDetail, UnsupportedParamsError
+from dragoman.core.http import Headers, HttpRequest, Timeouts
 from dragoman.dialects import registry
 from dragoman.engine.call import Call
-from dragoman.providers import quirks
-from dragoman.providers.base import Target, credential_headers
-from dragoman.router.deployment import Deployment
+from dragoman.providers import quirks, table
+from dragoman.providers.base import Provider, Target, credential_headers
+from dragoman.router.deployment import NO_TERMS, Deployment, Terms
 
 USER_AGENT = "dragoman"
 JSON = "application/json"
@@ -33,26 +33,62 @@ class Prepared(Struct, frozen=True, kw_only=True):
     dialect: Any
     relay: bool
     warnings: tuple[Warning, ...] = ()
+    timeouts: Timeouts = Timeouts()
     authorized: bool = True
     """Whether the request carries its credentials already; else an authorizer puts them on."""
+    polled: bool = False
+    """Whether the answer may have to be asked for until it is there."""
 
 
-class _Endpoint(Struct, frozen=True):
+_CARRIED = {"responses": "chat", "completion": "chat", "decision": "chat"}
+"""Operation -> the one that says the same where a provider has no endpoint for it."""
+
+
+def carried_as(provider: Provider, operation: str) -> str:
+    """The operation that the provider is asked for `operation`. Raises BadRequestError, which names who offers it."""
+    if operation in provider.dialects:
+        return operation
+    other = _CARRIED.get(operation)
+    if other in provider.dialects:
+        return other
+    others = ", ".join(row.name for row in table.ROWS if operation in row.dialects)
+    message = f"{provider.name} offers no {operation}; it offers: {', '.join(sorted(provider.dialects))}"
+    raise BadRequestError(
+        f"{message}. {operation} is offered by: {others or 'nobody yet'}",
+        detail=ErrorDetail(message=message, param="model"),
+        llm_provider=provider.name,
+        attempts=0,
+    )
+
+
+class _Endpoint(Struct, frozen=True, kw_only=True):
+    """What is the same for all calls of one operation at a deployment. `operation`: what it is carried as there."""
+
+    operation: str
     dialect: Any
+    name: str
     url: str
     headers: Headers
     authorized: bool
+    polled: bool
+    path_of_request: bool
 
 
 def prepare(call: Call, deployment: Deployment) -> Prepared:
     """Raises UnsupportedParamsError under `strict` when something would be lost, BadRequestError for a bad body."""
-    target = deployment.target
+    target, terms, timeouts = deployment.target, deployment.terms, call.options.timeouts
+    changes = None if call.session is None else call.session.changes
+    if changes is not None:
+        call = _changed(call, changes)
+    if terms is not NO_TERMS:
+        call = _on_terms(call, terms)
+        timeouts = _timeouts(timeouts, terms, stream=call.stream)
     endpoint = _endpoint(deployment, call.operation, stream=call.stream)
-    same_dialect = target.provider.dialects[call.operation] == call.dialect
+    same_dialect = endpoint.name == call.dialect
     if same_dialect and call.content_type == JSON:
         body, warnings, content_type = *_edited(call, target, endpoint), JSON
     else:
-        body, warnings, content_type = _translated(call, target, endpoint)
+        body, warnings, content_type = _translated(call, target, endpoint, carried=endpoint.operation != call.operation)
     lost = [warning for warning in warnings if warning.code == "dropped"] if call.options.strict else ()
     if lost:
         raise UnsupportedParamsError(
@@ -68,12 +104,50 @@ def prepare(call: Call, deployment: Deployment) -> Prepared:
         headers = _with_extra(headers, extra)
     return Prepared(
         deployment=deployment,
-        request=HttpRequest(method="POST", url=endpoint.url, headers=headers, body=body),
+        request=HttpRequest(
+            method="POST",
+            url=_url(call, target, endpoint) if endpoint.path_of_request else endpoint.url,
+            headers=headers,
+            body=body,
+        ),
         dialect=endpoint.dialect,
         relay=same_dialect and call.options.relay and target.provider.quirks.relay,
         warnings=warnings,
+        timeouts=timeouts,
         authorized=endpoint.authorized,
+        polled=endpoint.polled,
     )
+
+
+def _changed(call: Call, changes: dict[str, Any]) -> Call:
+    """The call with what the fallback that leads here has different in it: field of the body -> value; None takes one out."""
+    if call.content_type != JSON:
+        raise BadRequestError(f"fallbacks: a request with files is sent as it is; leave out {', '.join(changes)}", attempts=0)
+    changed = {name: json.raw(value) for name, value in changes.items() if value is not None}
+    kept = {name: value for name, value in call.envelope.items() if name not in changes}
+    return call.reworded({**kept, **changed})
+
+
+def _url(call: Call, target: Target, endpoint: _Endpoint) -> str:
+    """Some dialects have in their path what is asked for, and not the model alone (a voice, a query)."""
+    path: str = endpoint.dialect.request_path(msgspec.structs.replace(call.request, model=target.model))
+    return target.base_url + path
+
+
+def _on_terms(call: Call, terms: Terms) -> Call:
+    """The call with the parameters that the deployment's terms add where the client said nothing."""
+    if not terms.defaults or call.content_type != JSON:
+        return call
+    added = {name: json.raw(value) for name, value in terms.defaults.items() if name not in call.envelope}
+    return call.reworded({**call.envelope, **added}) if added else call
+
+
+def _timeouts(given: Timeouts, terms: Terms, *, stream: bool) -> Timeouts:
+    """A deployment's own time limit holds where it is the shorter one."""
+    limit = terms.stream_timeout if stream and terms.stream_timeout is not None else terms.timeout
+    if limit is None or (given.total is not None and given.total <= limit):
+        return given
+    return msgspec.structs.replace(given, total=limit)
 
 
 def _edited(call: Call, target: Target, endpoint: _Endpoint) -> tuple[bytes, tuple[Warning, ...]]:
@@ -84,16 +158,26 @@ def _edited(call: Call, target: Target, endpoint: _Endpoint) -> tuple[bytes, tup
     return json.encode(envelope), warnings
 
 
-def _translated(call: Call, target: Target, endpoint: _Endpoint) -> tuple[bytes, tuple[Warning, ...], str]:
+def _translated(call: Call, target: Target, endpoint: _Endpoint, *, carried: bool) -> tuple[bytes, tuple[Warning, ...], str]:
     changes: dict[str, Any] = {"model": target.model}
-    if call.stream and target.provider.quirks.stream_usage:
-        changes["include_usage"] = True
-    body, lost, content_type = endpoint.dialect.encode_request(msgspec.structs.replace(call.request, **changes))
+    if call.stream:
+        changes["stream"] = True  # Gemini's dialect says so in the path, and not in the body
+        if target.provider.quirks.stream_usage:
+            changes["include_usage"] = True
+    request, noted = _carried(call) if carried else (call.request, ())
+    body, lost, content_type = endpoint.dialect.encode_request(msgspec.structs.replace(request, **changes))
+    lost = noted + lost
     if isinstance(body, bytes):
         return body, lost + _unmerged(call.options.extra_body), content_type
     warnings = lost + quirks.apply(body, target.provider.quirks, target.model)
     body.update(call.options.extra_body)
     return json.encode(body), warnings, content_type
+
+
+def _carried(call: Call) -> tuple[Any, tuple[Warning, ...]]:
+    """The request in the words of `core`, and what a dialect has to say about its being answered in another one."""
+    carry = getattr(registry.get(call.dialect), "carry", None)
+    return carry(call.request) if carry else (call.request, ())
 
 
 def _unmerged(extra: dict[str, Any]) -> tuple[Warning, ...]:
@@ -116,10 +200,8 @@ def _endpoint(deployment: Deployment, operation: str, *, stream: bool) -> _Endpo
 
 def _build_endpoint(target: Target, operation: str, *, stream: bool) -> _Endpoint:
     provider = target.provider
-    name = provider.dialects.get(operation)
-    if name is None:
-        offered = ", ".join(sorted(provider.dialects))
-        raise ConfigurationError(f"{provider.name} offers no {operation}; it offers: {offered}")
+    operation = carried_as(provider, operation)
+    name = provider.dialects[operation]
     dialect = registry.get(name)
     path = provider.paths.get(operation) or dialect.path(target.model, stream=stream)
     headers: Headers = (
@@ -131,8 +213,16 @@ def _build_endpoint(target: Target, operation: str, *, stream: bool) -> _Endpoin
         *target.headers,
         *credential_headers(target),
     )
-    authorized = not provider.authorizer or target.api_key is not None
-    return _Endpoint(dialect, target.base_url + path, headers, authorized)
+    return _Endpoint(
+        operation=operation,
+        dialect=dialect,
+        name=name,
+        url=target.base_url + path,
+        headers=headers,
+        authorized=not provider.authorizer or target.api_key is not None,
+        polled=hasattr(dialect, "poll"),
+        path_of_request=hasattr(dialect, "request_path") and operation not in provider.paths,
+    )
 
 
 def _accept(dialect: Any, *, stream: bool) -> str:

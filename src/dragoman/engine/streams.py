@@ -70,17 +70,20 @@ class StreamState:
         for place, event in enumerate(events):
             add(event)
             if isinstance(event, StreamError):
-                self._interrupt(interpret.without_key(event.message, self.opened.prepared.deployment.target), event.code)
+                message = interpret.without_key(event.message, self.opened.prepared.deployment.target)
+                self._interrupt(message, event.code, event.status)
                 return events[:place]
         self.done = self.done or self._assembly.ended
         return events
 
-    def _interrupt(self, message: str, code: str | None) -> None:
+    def _interrupt(self, message: str, code: str | None, status: int = 0) -> None:
+        """`status` is what the failure would have been as an answer: dialects choose their word for it by that."""
         self.done = True
         stream = self.opened.stream
         headers = () if stream is None else stream.head.headers
         context = interpret.context(self.opened.prepared, attempts=len(self.call.attempts), headers=headers)
         self.error = StreamInterruptedError(message, partial=self.response, code=code, **context)
+        self.error.status_code = status or self.error.status_code
         self.error.deployment = self.opened.prepared.deployment.id
         self.call.settle(Settlement(usage=self._assembly.usage, error=self.error))
 

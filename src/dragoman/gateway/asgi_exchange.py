@@ -16,7 +16,7 @@ from dragoman.core.errors import DragomanError
 from dragoman.gateway.exchange import Headers
 from dragoman.gateway.exchange_base import ALREADY_SENT, NOT_BEGUN, BaseExchange
 from dragoman.gateway.request_head import body_too_large
-from dragoman.gateway.serving import Limits, Route, Routes, begin, refusal, respond_error
+from dragoman.gateway.serving import Limits, Route, Routes, RouteTable, begin, refusal, respond_error
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -133,10 +133,11 @@ class AsgiExchange(BaseExchange):
 
 def asgi_app(routes: Routes, fallback_app: App, limits: Limits = _DEFAULT_LIMITS) -> App:
     """An ASGI app: `routes` are answered by their handlers, everything else (lifespan too) by `fallback_app`."""
+    table = RouteTable(routes)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = _wire_path(scope) if scope["type"] == "http" else b""
-        route = routes.get((scope.get("method", ""), path))
+        route = table.find(scope.get("method", "").encode(), path)
         if route is None:
             await fallback_app(scope, receive, send)
         else:

@@ -4,13 +4,15 @@
       - name: fast                              # what clients ask for; "openai/*" serves a whole provider
         model: openai/gpt-4o-mini               # provider/model
         api_key: os.environ/OPENAI_API_KEY      # or leave it to the provider's own variable
-      - name: fast                              # a second deployment of the same name: asked when the first fails
+      - name: fast                              # a second deployment of the same name
         model: groq/llama-3.3-70b-versatile
     server: {host: 127.0.0.1, port: 4000}
     timeouts: {first_token: 60}
     retries: 2
+    router: {fallbacks: {fast: [local/smollm2-135m]}}
 
-With no file the gateway serves the local models, and every `provider/model` whose key is in the environment.
+A file with a `model_list` is LiteLLM's and read by `litellm_config`. With no file the gateway serves the local models, and
+every `provider/model` whose key is in the environment.
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from dragoman.core.errors import ConfigurationError, DragomanError
+from dragoman.core.errors import ConfigurationError
 from dragoman.core.http import Timeouts
-from dragoman.gateway.models import ModelEntry, Models
+from dragoman.gateway.models import ModelEntry, read_models
+from dragoman.gateway.router_config import RouterEntry, make_policy, settings
 from dragoman.gateway.yaml_config import Document, convert, parse
-from dragoman.router.deployment import Deployment
-from dragoman.transport.fast_request import check_headers
+from dragoman.router.policy import Policy
 
 Seconds = Annotated[float, Meta(gt=0, le=1e7)]
 
@@ -60,6 +62,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeouts: TimeoutsEntry = TimeoutsEntry()
     retries: Annotated[int, Meta(ge=0, le=100)] = 2
     strict: bool = False
+    router: RouterEntry = RouterEntry()
 
 
 DEFAULT_MODELS = (
@@ -69,10 +72,11 @@ DEFAULT_MODELS = (
 )
 
 
-def load(path: str | None, *, env: Mapping[str, str]) -> tuple[Config, Models]:
+def load(path: str | None, *, env: Mapping[str, str]) -> tuple[Config, Policy]:
     """Read and check a configuration. Raises ConfigurationError that names the file, the line and the key."""
     if path is None:
-        return Config(), build_models(None, DEFAULT_MODELS, env)
+        document = Document("the built-in configuration", None, {})
+        return Config(), _policy(document, Config(models=DEFAULT_MODELS), env)
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as problem:
@@ -83,68 +87,39 @@ def load(path: str | None, *, env: Mapping[str, str]) -> tuple[Config, Models]:
     return read(text, file=path, env=env)
 
 
-def read(text: str, *, file: str, env: Mapping[str, str]) -> tuple[Config, Models]:
+def read(text: str, *, file: str, env: Mapping[str, str]) -> tuple[Config, Policy]:
     """As `load`, of text; `file` is its name in errors."""
     document = parse(text, file=file, env=env)
+    if isinstance(document.value, dict) and "model_list" in document.value:
+        from dragoman.gateway import litellm_config  # noqa: PLC0415 - only for files of that kind
+
+        return litellm_config.read(document, env)
     config = convert(document, Config)
     _check_server(document, config.server)
     if not config.models:
         raise document.error("models", "there is none; write one, or `- {name: '*', model: '*'}` for every provider with a key")
-    return config, build_models(document, config.models, env)
+    return config, _policy(document, config, env)
+
+
+def _policy(document: Document, config: Config, env: Mapping[str, str]) -> Policy:
+    models = read_models(document, config.models, config.router.aliases, env)
+    chosen = settings(document, config.router, retries=config.retries)
+    try:
+        return make_policy(models, chosen, (entry.name for entry in config.models))
+    except ConfigurationError as problem:
+        raise document.error("router", problem.message) from None
 
 
 def timeouts(entry: TimeoutsEntry) -> Timeouts:
     return Timeouts(connect=entry.connect, first_token=entry.first_token, idle=entry.idle, total=entry.total)
 
 
-def _check_server(document: Document, entry: ServerEntry) -> None:
-    key = entry.api_key
+def check_key(document: Document, path: str, key: str | None) -> None:
     if key is not None and not (key and key == key.strip() and key.isascii() and key.isprintable()):
-        raise document.error("server.api_key", "expected visible ASCII characters without blanks around them")
+        raise document.error(path, "expected visible ASCII characters without blanks around them")
+
+
+def _check_server(document: Document, entry: ServerEntry) -> None:
+    check_key(document, "server.api_key", entry.api_key)
     if entry.ssl_keyfile is not None and entry.ssl_certfile is None:
         raise document.error("server.ssl_keyfile", "needs ssl_certfile beside it; without one nothing would be encrypted")
-
-
-def build_models(document: Document | None, entries: tuple[ModelEntry, ...], env: Mapping[str, str]) -> Models:
-    """Every entry resolved, so that a missing key or a wrong name is seen at the start and not at the first call."""
-    groups: dict[str, list[Deployment]] = {}
-    patterns: dict[str, list[tuple[int, ModelEntry]]] = {}
-    for index, entry in enumerate(entries):
-        try:
-            _check_headers(entry)
-            if "*" in entry.name or "*" in entry.model:
-                _check_pattern(entry, env)
-                patterns.setdefault(entry.name, []).append((index, entry))
-            else:
-                deployment = Deployment(entry.target(entry.model, env), group=entry.name, id=f"{entry.name}#{index}")
-                groups.setdefault(entry.name, []).append(deployment)
-        except DragomanError as problem:
-            if document is None:
-                raise
-            raise document.error(f"models[{index}]", problem.message) from None
-    return Models(
-        groups={name: tuple(group) for name, group in groups.items()},
-        patterns={name: tuple(group) for name, group in patterns.items()},
-        env=env,
-    )
-
-
-def _check_headers(entry: ModelEntry) -> None:
-    try:
-        check_headers(tuple(entry.headers.items()))
-    except ValueError as problem:
-        raise ConfigurationError(f"headers: {problem}") from None
-
-
-def _check_pattern(entry: ModelEntry, env: Mapping[str, str]) -> None:
-    """A pattern that names its provider must find it, and its key. One that does not must not hold what is meant for one."""
-    for name, value in (("name", entry.name), ("model", entry.model)):
-        if value.count("*") != 1 or not value.endswith("*"):
-            raise ConfigurationError(f"{name}: {value!r}: a pattern has one * at its end, in name and model alike")
-    if "/" in entry.model:
-        entry.target(entry.model[:-1] + "any", env)
-    elif (entry.api_key or entry.headers) and not entry.api_base:
-        raise ConfigurationError(
-            f"model: {entry.model!r} may be any provider, so a key or headers here would go to whichever a client names: "
-            "name the provider, as in openai/*, or give api_base too"
-        )

@@ -5,7 +5,7 @@ Imported when the first such request comes, by `app`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,9 +18,9 @@ from dragoman.gateway.pages import Page, Pages, key_error
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def starlette_app(pages: Pages, inference: tuple[str, ...]) -> Starlette:
-    """`inference`: the paths that answer POST, for the errors of requests that miss them."""
-    posts = {spelling for path in inference for spelling in (path, path.removeprefix("/v1"))}
+def starlette_app(pages: Pages, inference: Mapping[str, tuple[str, ...]]) -> Starlette:
+    """`inference`: a path that answers POST -> the ways it may be written, for the errors of requests that miss them."""
+    posts = {spelling for ways in inference.values() for spelling in ways}
 
     async def one_model(request: Request) -> Response:
         refused = _refusal(pages, request)

@@ -13,9 +13,9 @@ import dragoman
 from dragoman.core import json
 from dragoman.core.errors import DragomanError
 from dragoman.gateway.exchange import Exchange, Handler
-from dragoman.gateway.models import Models
 from dragoman.gateway.pipeline import Pipeline
 from dragoman.gateway.serving import JSON_HEADERS, Route, encode_plain_error
+from dragoman.router.policy import Policy
 
 Page = Callable[[], Any]
 
@@ -23,8 +23,8 @@ Page = Callable[[], Any]
 class Pages:
     """`open`: path -> the page that anyone may see; `guarded`: path -> one that wants the gateway's key."""
 
-    def __init__(self, models: Models, pipeline: Pipeline) -> None:
-        self._models = models
+    def __init__(self, policy: Policy, pipeline: Pipeline) -> None:
+        self._policy = policy
         self._started = int(time.time())
         self.authorise = pipeline.authorise
         self.open: dict[str, Page] = {"/health/live": self.live, "/health/ready": self.ready}
@@ -39,14 +39,14 @@ class Pages:
         return {"status": "live", "version": dragoman.__version__}
 
     def ready(self) -> Any:
-        return {"status": "ready", "models": len(self._models.names)}
+        return {"status": "ready", "models": len(self._policy.names)}
 
     def models(self) -> Any:
-        return {"object": "list", "data": [self.model(name) for name in self._models.names]}
+        return {"object": "list", "data": [self.model(name) for name in self._policy.names]}
 
     def model(self, name: str) -> Any:
         """One model of the list; None when it is not in it."""
-        if name not in self._models.names:
+        if name not in self._policy.names:
             return None
         return {"id": name, "object": "model", "created": self._started, "owned_by": "dragoman"}
 

@@ -10,51 +10,53 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import math
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
+from functools import cached_property
+from random import Random
 from time import perf_counter
 from typing import Any, cast
 
 import msgspec
 
 from dragoman.core import json
-from dragoman.core.chat import Warning
-from dragoman.core.errors import BadRequestError, DragomanError, ErrorDetail, InvalidKeyError
+from dragoman.core.errors import BadRequestError, DragomanError, InvalidKeyError
+from dragoman.core.http import header
 from dragoman.dialects import registry
 from dragoman.engine.call import Call, CallOptions, Settlement
 from dragoman.engine.drive import Push, adrive
 from dragoman.engine.flow import Answer, OpenedStream, answer, open_stream
-from dragoman.engine.prepare import Prepared
+from dragoman.engine.request_facts import request_facts, without_tags
 from dragoman.engine.streams import StreamState
 from dragoman.gateway import serving
+from dragoman.gateway.answer_headers import answer_headers, error_headers
 from dragoman.gateway.exchange import Exchange, Headers
-from dragoman.gateway.models import Models
 from dragoman.gateway.relay import Relay, Rewrite, StreamWriter, push
 from dragoman.gateway.request_ids import request_id
 from dragoman.gateway.serving import JSON_HEADERS, end_unanswered, failed
+from dragoman.gateway.subject import UNREADABLE, Asked, Subject, at, in_the_body, not_json
+from dragoman.router.deployment import Deployment
+from dragoman.router.direct import Sessionlike
+from dragoman.router.policy import Policy
 from dragoman.transport.base import AsyncTransport
 
 logger = logging.getLogger("dragoman.gateway")
 
 _EVENTS: Headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
-_CONTROL = bytes((*range(32), 127))
-_STREAMED = frozenset({"chat"})
-_UNREADABLE = (json.DecodeError, UnicodeDecodeError, RecursionError)
-"""What reading a body may end in: bad JSON, bad UTF-8 in a string, and nesting deeper than anyone means it."""
+_STREAMED = frozenset({"chat", "responses", "completion"})
+_NOT_JSON = frozenset({"speech", "transcription", "translation"})
+"""Operations whose relayed answers need their own content-type."""
 
 
 class Pipeline:
     """Everything a request needs, held once a process."""
 
-    def __init__(self, models: Models, transport: AsyncTransport, *, options: CallOptions, api_key: str | None = None) -> None:
-        self.models = models
+    def __init__(self, policy: Policy, transport: AsyncTransport, *, options: CallOptions, api_key: str | None = None) -> None:
+        self.policy = policy
         self.transport = transport
         self._options = msgspec.structs.replace(options, relay=True)
         self._api_key = None if api_key is None else api_key.encode()
-
-    def route(self, operation: str, dialect: str) -> Route:
-        return Route(self, operation, dialect)
+        self._rng = Random()  # noqa: S311 - which deployment is asked is no secret
 
     def authorise(self, header: Callable[[bytes], bytes | None]) -> None:
         """Raises InvalidKeyError unless the request shows the gateway's key, when there is one. `header` looks one up."""
@@ -66,44 +68,60 @@ class Pipeline:
             problem = "the API key is wrong" if key else "no API key was sent: use Authorization: Bearer KEY or x-api-key: KEY"
             raise InvalidKeyError(problem)
 
-    def call(self, operation: str, dialect: str, exchange: Exchange) -> Call:
-        """The call that the body asks for. Raises BadRequestError and NotFoundError."""
-        try:
-            envelope = json.decode_envelope(exchange.body)
-        except _UNREADABLE as problem:
-            raise _not_json(problem) from None
-        model = _typed(envelope, "model", str)
-        if model is None:
-            raise BadRequestError("model: missing; name the model to ask", detail=_at("model"))
-        stream = bool(_typed(envelope, "stream", bool))
+    def call(self, operation: str, dialect: str, subject: Subject, exchange: Exchange) -> Call:
+        """The call that the request asks for. Raises BadRequestError and NotFoundError."""
+        model, stream, envelope, content_type = asked = subject(exchange)
         if stream and operation not in _STREAMED:
-            raise BadRequestError(f"stream: the answer to {operation} comes whole; leave it out", detail=_at("stream"))
-        deployments = self.models.find(model)
-        provider = deployments[0].target.provider
-        if operation not in provider.dialects:
-            raise BadRequestError(
-                f"model: {model!r} is served by {provider.name}, which offers no {operation}", detail=_at("model")
-            )
+            raise BadRequestError(f"stream: the answer to {operation} comes whole; leave it out", detail=at("stream"))
+        body, session = exchange.body, None
+        deployments = self.policy.alone(model)
+        if deployments is None:
+            deployments, session = self._routed(asked, exchange)
+            if session is not None and envelope is not None and self.policy.settings.tag_filtering:
+                envelope = without_tags(envelope)
+                body = json.encode(envelope)
         return Call(
             operation=operation,
             dialect=dialect,
             model=model,
-            body=exchange.body,
+            body=body,
+            content_type=content_type,
             envelope=envelope,
             deployments=deployments,
             stream=stream,
             options=self._options,
+            session=session,
         )
+
+    def _routed(self, asked: Asked, exchange: Exchange) -> tuple[tuple[Deployment, ...], Sessionlike | None]:
+        """A deployment of the group, and the session that chooses among them all."""
+        policy = self.policy
+        group = policy.group(asked.model)
+        if group.alone is not None:
+            return group.alone, None
+        facts = request_facts(
+            asked.envelope or {},
+            asked.model,
+            stream=asked.stream,
+            session=_session(exchange),
+            tagged=policy.settings.tag_filtering,
+        )
+        return (group.nodes[0].deployment,), policy.begin(facts, self._rng)
 
 
 class Route:
     """A handler for one (operation, client dialect)."""
 
-    def __init__(self, pipeline: Pipeline, operation: str, dialect: str) -> None:
+    def __init__(self, pipeline: Pipeline, operation: str, dialect: str, subject: Subject = in_the_body) -> None:
         self.pipeline = pipeline
         self.operation = operation
+        self.subject = subject
         self.name = dialect
-        self.dialect = registry.get(dialect)
+
+    @cached_property
+    def dialect(self) -> Any:
+        """Imported when the first request comes."""
+        return registry.get(self.name)
 
     def encode_error(self, error: DragomanError) -> bytes:
         body: bytes = self.dialect.encode_error(error)
@@ -130,8 +148,8 @@ class Answering:
         pipeline = route.pipeline
         try:
             pipeline.authorise(exchange.header)
-            call = self._call = pipeline.call(route.operation, route.name, exchange)
-        except (DragomanError, *_UNREADABLE) as problem:
+            call = self._call = pipeline.call(route.operation, route.name, route.subject, exchange)
+        except (DragomanError, *UNREADABLE) as problem:
             self._explained(problem)
             return None
         if call.stream:
@@ -156,9 +174,18 @@ class Answering:
         self._settle()
 
     def _respond(self, found: Answer, call: Call) -> None:
-        relayed = found.response is None
-        body = found.raw.body if relayed else self._route.dialect.encode_response(found.response, now=int(time.time()))
-        self._exchange.respond(200, _headers(JSON_HEADERS, call, found.prepared, self._identity, self._began), body)
+        content, body = JSON_HEADERS, found.raw.body
+        if found.response is not None:
+            dialect, now = self._route.dialect, int(time.time())
+            if hasattr(dialect, "encode_answer"):
+                body, media_type = dialect.encode_answer(found.response, call.request, now=now)
+                content = [(b"content-type", media_type.encode("latin-1"))]
+            else:
+                body = dialect.encode_response(found.response, now=now)
+        elif self._route.operation in _NOT_JSON:
+            media_type = header(found.raw.headers, "content-type") or "application/octet-stream"
+            content = [(b"content-type", media_type.encode("latin-1"))]
+        self._exchange.respond(200, answer_headers(content, call, found.prepared, self._identity, self._began), body)
 
     async def _stream(self, call: Call) -> None:
         exchange, transport = self._exchange, self._route.pipeline.transport
@@ -166,7 +193,7 @@ class Answering:
         try:
             opened = await adrive(open_stream(call, perf_counter, time.time), transport)
             try:
-                exchange.start(200, _headers(_EVENTS, call, opened.prepared, self._identity, self._began))
+                exchange.start(200, answer_headers(_EVENTS, call, opened.prepared, self._identity, self._began))
                 await push(opened.stream, self._writer(opened, call), exchange)
             finally:
                 if opened.stream is not None:
@@ -191,15 +218,15 @@ class Answering:
         """Whether the problem says what is wrong with the request or the call; then it is the answer."""
         if isinstance(problem, DragomanError):
             self._refuse(problem)
-        elif isinstance(problem, _UNREADABLE) and not (self._call and self._call.attempts):
-            self._refuse(_not_json(problem))  # in a value that nobody had looked at yet
+        elif isinstance(problem, UNREADABLE) and not (self._call and self._call.attempts):
+            self._refuse(not_json(problem))  # in a value that nobody had looked at yet
         else:
             return False
         return True
 
     def _refuse(self, error: DragomanError) -> None:
         status = error.status_code if 400 <= error.status_code < 600 else 502  # providers have sent stranger ones
-        self._exchange.respond(status, _error_headers(error, self._identity), self._route.encode_error(error))
+        self._exchange.respond(status, error_headers(error, self._identity, self._call), self._route.encode_error(error))
 
     def _settle(self) -> None:
         call = self._call
@@ -216,58 +243,7 @@ def _cancel_on_disconnect(exchange: Exchange) -> None:
         exchange.on_disconnect(cast("Callable[[], None]", task.cancel))
 
 
-def _headers(content: Headers, call: Call, prepared: Prepared, identity: bytes, began: float) -> Headers:
-    """What the client may want to know: who answered, after how many attempts, and the gateway's own share of the time."""
-    attempts = call.attempts
-    upstream = 0.0
-    for attempt in attempts:
-        upstream += (attempt.ended or attempt.began) - attempt.began
-    own = (perf_counter() - began - upstream) * 1000
-    headers = [
-        *content,
-        (b"x-request-id", identity),
-        (b"x-dragoman-deployment", prepared.deployment.label),
-        (b"x-dragoman-attempts", b"%d" % len(attempts)),
-        (b"server-timing", b"gateway;dur=%.3f, upstream;dur=%.3f" % (own, upstream * 1000)),
-    ]
-    if call.warnings:
-        headers.append((b"x-dragoman-warnings", _warnings(call.warnings)))
-    return headers
-
-
-def _warnings(warnings: tuple[Warning, ...]) -> bytes:
-    """Warnings as a header may hold them: ASCII, of bounded length. All of them are on the call."""
-    return b"; ".join(
-        f"{warning.field}: {warning.message}".encode("ascii", "backslashreplace").translate(None, _CONTROL)[:300]
-        for warning in warnings[:10]
-    )
-
-
-def _error_headers(error: DragomanError, identity: bytes) -> Headers:
-    headers = [*JSON_HEADERS, (b"x-request-id", identity)]
-    wait = getattr(error, "retry_after", None)
-    if wait is not None:
-        headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))
-    return headers
-
-
-def _typed(envelope: Mapping[str, Any], key: str, kind: type) -> Any:
-    """The value under `key`, None when absent or null. Raises BadRequestError when it is of another type."""
-    raw = envelope.get(key)
-    if raw is None:
-        return None
-    value = json.decode(raw)
-    if value is not None and not isinstance(value, kind):
-        expected = "a string" if kind is str else "true or false"
-        raise BadRequestError(
-            f"{key}: expected {expected}, found {json.kind(value)} {json.encode(value).decode()[:80]}", detail=_at(key)
-        )
-    return value
-
-
-def _not_json(problem: Exception) -> BadRequestError:
-    return BadRequestError(f"the request body is not a JSON object: {problem}")
-
-
-def _at(param: str) -> ErrorDetail:
-    return ErrorDetail(message="", param=param)
+def _session(exchange: Exchange) -> str | None:
+    """The name that a client gives to requests which go on from one another."""
+    named = exchange.header(b"x-dragoman-session") or exchange.header(b"x-litellm-session-id")
+    return None if named is None else named.decode("latin-1")

@@ -32,7 +32,7 @@ from dragoman.gateway.request_head import (
     too_many_headers,
     without_upgrade,
 )
-from dragoman.gateway.serving import Limits, Route, Routes, begin, refusal, respond_error
+from dragoman.gateway.serving import Limits, Route, Routes, RouteTable, begin, refusal, respond_error
 from dragoman.gateway.socket_options import send_at_once
 
 
@@ -68,7 +68,7 @@ class GatewayProtocol(HttpToolsProtocol):
     brought some body; `bodiless` counts the bytes since then.
     """
 
-    routes: ClassVar[dict[tuple[bytes, bytes], Route]]
+    routes: ClassVar[RouteTable]
     limits: ClassVar[Limits]
     sweeper: ClassVar[Sweeper]
     lines: ClassVar[ServerLines]
@@ -167,10 +167,10 @@ class GatewayProtocol(HttpToolsProtocol):
         method, path, query = parser.get_method(), self.url, b""
         if parser.should_upgrade() and self._defer_upgrade(method):
             return
-        route = self.routes.get((method, path))
+        route = self.routes.exact.get((method, path))
         if route is None:
             path, query = split_target(path)
-            route = self.routes.get((method, path))
+            route = self.routes.find(method, path)
         if route is None:
             self._hand_to_asgi()
         else:
@@ -420,7 +420,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def _known_route(self) -> Route:
         """The route of a request that may be broken anywhere, for the dialect of its error."""
         try:
-            return self.routes.get((self.parser.get_method(), split_target(self.url)[0]), _NO_ROUTE)
+            return self.routes.find(self.parser.get_method(), split_target(self.url)[0]) or _NO_ROUTE
         except httptools.HttpParserError:
             return _NO_ROUTE
 
@@ -441,7 +441,7 @@ def make_protocol(routes: Routes, limits: Limits = _DEFAULT_LIMITS) -> type[Gate
     class BoundProtocol(GatewayProtocol):
         pass
 
-    BoundProtocol.routes = {(method.encode(), path): route for (method, path), route in routes.items()}
+    BoundProtocol.routes = RouteTable(routes)
     BoundProtocol.limits = limits
     BoundProtocol.sweeper = Sweeper(min(1.0, min(limits.head_timeout, limits.body_timeout, limits.write_timeout) / 4))
     BoundProtocol.lines = ServerLines()

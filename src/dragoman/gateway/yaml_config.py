@@ -18,6 +18,7 @@ from msgspec import Struct
 from dragoman.core.errors import ConfigurationError
 
 _ENVIRONMENT = "os.environ/"
+_OWN_VARIABLES = "environment_variables"
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -87,7 +88,10 @@ class Document:
 
 
 def parse(text: str, *, file: str, env: Mapping[str, str]) -> Document:
-    """Read a configuration. Raises ConfigurationError for bad YAML, duplicate keys and variables that are not set."""
+    """Read a configuration. Raises ConfigurationError for bad YAML, duplicate keys and variables that are not set.
+
+    The `environment_variables` of a LiteLLM file go before those of `env`.
+    """
     try:
         value, lines = _loaded(text, file)
     except yaml.MarkedYAMLError as problem:
@@ -98,6 +102,10 @@ def parse(text: str, *, file: str, env: Mapping[str, str]) -> Document:
     except RecursionError:
         raise _not_yaml(file, 1, "something in it is nested too deeply, or in itself") from None
     document = Document(file, value, lines)
+    own = value.get(_OWN_VARIABLES) if isinstance(value, dict) else None
+    if isinstance(own, dict):
+        filled = _filled(document, own, _OWN_VARIABLES, env)
+        env = {**env, **{str(name): str(text) for name, text in filled.items()}}
     document.value = _filled(document, value, "", env)
     return document
 

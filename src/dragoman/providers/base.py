@@ -15,9 +15,22 @@ from dragoman.core.chat import Warning
 from dragoman.core.http import Headers
 
 Operation = Literal[
-    "chat", "embedding", "image", "speech", "transcription", "rerank", "moderation", "decision", "completion", "responses"
+    "chat",
+    "embedding",
+    "image",
+    "image_edit",
+    "image_variation",
+    "speech",
+    "transcription",
+    "translation",
+    "rerank",
+    "moderation",
+    "decision",
+    "token_count",
+    "completion",
+    "responses",
 ]
-Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "token", "none"]
+Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "token", "key", "x-key", "xi-api-key", "none"]
 
 OPENAI_SHAPED = {"chat": "openai_chat", "embedding": "openai_embeddings"}
 """What a server that calls itself OpenAI-compatible is taken to speak."""
@@ -66,7 +79,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     match holds.
 
     `url_variables`: placeholder in `base_url` ("https://{region}.example/v1") or `paths` -> environment variables it is filled
-    from, in order; `url_defaults`: placeholder -> what it is without one. `{model}` in a path is the model. `paths` do not
+    from, in order; `url_defaults`: placeholder -> what it is without one; `url_exceptions`: how a filled `base_url` begins ->
+    how it begins in truth, where one value makes another kind of host. `{model}` in a path is the model. `paths` do not
     hold for a base URL that ends in `own_paths_under`: the dialect's own do there. `authorizer`: the scheme of
     `providers.auth` for credentials that are no static header (signatures, short-lived tokens); a key, where one is given,
     goes before it.
@@ -93,6 +107,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     model_dialects: dict[str, dict[str, str]] = {}
     url_variables: dict[str, tuple[str, ...]] = {}
     url_defaults: dict[str, str] = {}
+    url_exceptions: dict[str, str] = {}
     own_paths_under: str = ""
     authorizer: str = ""
     docs: str = ""
@@ -117,9 +132,12 @@ class Target(Struct, frozen=True, kw_only=True):
 AUTH_HEADERS: dict[Auth, tuple[str, str] | None] = {
     "bearer": ("authorization", "Bearer {}"),
     "token": ("authorization", "Token {}"),
+    "key": ("authorization", "Key {}"),
     "x-api-key": ("x-api-key", "{}"),
     "api-key": ("api-key", "{}"),
     "x-goog-api-key": ("x-goog-api-key", "{}"),
+    "x-key": ("x-key", "{}"),
+    "xi-api-key": ("xi-api-key", "{}"),
     "none": None,
 }
 """How a key travels: header name and template."""

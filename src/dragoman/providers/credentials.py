@@ -95,7 +95,9 @@ def missing(provider: Provider, env: Mapping[str, str]) -> tuple[str, ...]:
 
 def filled(provider: Provider, env: Mapping[str, str]) -> str:
     """The row's base URL with its placeholders filled from the environment. Raises ConfigurationError that names a variable."""
-    return _fill(provider.base_url or "", provider, env)
+    url = _fill(provider.base_url or "", provider, env)
+    plain = next((beginning for beginning in provider.url_exceptions if url.startswith(beginning)), "")
+    return provider.url_exceptions.get(plain, "") + url.removeprefix(plain)
 
 
 def paths(provider: Provider, url: str, model: str, env: Mapping[str, str]) -> dict[str, str]:

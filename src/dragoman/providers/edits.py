@@ -36,6 +36,13 @@ def json_object_as_schema(body: dict[str, Any], _: str) -> tuple[Warning, ...]:
     return ()
 
 
+def base64_images(body: dict[str, Any], _: str) -> tuple[Warning, ...]:
+    """GPT Image models give base64 and refuse the field that would ask for it, or for anything else."""
+    if body.pop("response_format", "b64_json") == "b64_json":
+        return ()
+    return (Warning(field="response_format", message="left out: this model gives base64 only"),)
+
+
 def _shorten(holder: dict[str, Any], key: str) -> None:
     value = holder.get(key)
     if isinstance(value, str) and not _MISTRAL_ID.fullmatch(value):

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from dragoman.providers import edits, local
 from dragoman.providers.base import OPENAI_SHAPED, Provider, Quirks
-from dragoman.providers.table_hosts import CHAT, HOSTS, MAX_TOKENS, REWRITTEN, hosted
+from dragoman.providers.table_clouds import CLOUDS
+from dragoman.providers.table_google import GOOGLE
+from dragoman.providers.table_hosts import CHAT, COMPLETION, HOSTS, MAX_TOKENS, RESPONSES, REWRITTEN, hosted
+from dragoman.providers.table_media import IMAGES, MEDIA, OPENAI_MEDIA, SPEECH, TRANSCRIPTIONS
+from dragoman.providers.table_search import DECISION, MODERATION, RERANK, SEARCH, TOKEN_COUNT
 
 # Models that think refuse to be steered while sampling, and know the token limit by its newer name only
 # (https://platform.openai.com/docs/guides/reasoning).
@@ -18,12 +22,21 @@ _SAMPLING = frozenset(
 )
 _THINKING = Quirks(rename=_LIMIT, drop=_SAMPLING)
 _OPENAI_MODELS = {
+    "gpt-image-*": Quirks(edit=edits.base64_images),
     "gpt-5-chat*": Quirks(rename=_LIMIT),
     "gpt-5.*": Quirks(rename=_LIMIT),  # take sampling parameters when told not to think
     "gpt-5*": _THINKING,
     "o[1-9]": _THINKING,
     "o[1-9]-*": _THINKING,
 }
+
+# Models that answer in the Responses API only (https://platform.openai.com/docs/models): a chat call is carried over it.
+_NOT_IN_CHAT = ("o1-pro*", "o3-pro*", "gpt-5*-pro*", "*codex*", "*-deep-research*", "computer-use-preview*")
+
+_PROMPTED = ("gpt-3.5-turbo-instruct*", "davinci-002", "babbage-002")
+"""Models that cannot chat: a conversation is written out as one prompt."""
+_ONLY_CHATTING = ("gpt-*", "chatgpt-*", "o[1-9]*")
+"""Models that complete no texts: a prompt is sent as a user's message."""
 
 # https://docs.mistral.ai/api: a field that is not in the schema is an error 422. Its streams report usage unasked, leave
 # out the index of tool calls and write thinking as a list of parts.
@@ -36,6 +49,15 @@ _MISTRAL = Quirks(
     relay=False,
 )
 
+# https://docs.x.ai/docs/guides/image-generations: what is not listed there is refused.
+_XAI_IMAGES = Quirks(drop=frozenset({"quality", "size", "style", "background", "moderation", "output_format"}), relay=False)
+
+# https://docs.mistral.ai/api/#tag/embeddings
+_MISTRAL_EMBED = Quirks(rename={"dimensions": "output_dimension"}, drop=frozenset({"user"}), relay=False)
+
+_FILL_IN = "/fim/completions"
+"""Its text completions fill in the middle, with or without a suffix; the answers are those of a chat."""
+
 # https://docs.x.ai/docs/guides/reasoning names the refusals. Not relayed, because xAI counts reasoning tokens beside
 # completion_tokens and not within them, as every client of this dialect expects.
 _XAI_THINKING = Quirks(drop=frozenset({"presence_penalty", "frequency_penalty", "stop"}), relay=False)
@@ -47,8 +69,29 @@ _MAKERS = (
         key_variables=("OPENAI_API_KEY",),
         base_url_variables=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
         header_variables={"OPENAI_ORGANIZATION": "openai-organization", "OPENAI_PROJECT": "openai-project"},
-        model_prefixes=("gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-3-", "text-embedding-ada-"),
+        model_prefixes=(
+            "gpt-",
+            "chatgpt-",
+            "o1",
+            "o3",
+            "o4",
+            "text-embedding-3-",
+            "text-embedding-ada-",
+            "dall-e-",
+            "tts-1",
+            "whisper-1",
+            "omni-moderation-",
+            "text-moderation-",
+        ),
+        aliases=("text-completion-openai",),
+        dialects={**OPENAI_SHAPED, **RESPONSES, **COMPLETION, **OPENAI_MEDIA, **MODERATION, **TOKEN_COUNT},
         model_quirks=_OPENAI_MODELS,
+        model_dialects={
+            "gpt-6-luna*": {"completion": "openai_chat", **DECISION},
+            **{models: {"chat": "openai_responses", "completion": "openai_responses"} for models in _NOT_IN_CHAT},
+            **{models: {"chat": "openai_completions"} for models in _PROMPTED},
+            **{models: {"completion": "openai_chat"} for models in _ONLY_CHATTING},
+        },
         docs="https://platform.openai.com/docs/api-reference",
     ),
     Provider(
@@ -58,35 +101,30 @@ _MAKERS = (
         bearer_variables=("ANTHROPIC_AUTH_TOKEN",),
         base_url_variables=("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE"),
         auth="x-api-key",
-        dialects={"chat": "anthropic_messages"},
+        dialects={"chat": "anthropic_messages", "token_count": "anthropic_count_tokens"},
         model_prefixes=("claude-",),
         docs="https://docs.anthropic.com/en/api/messages",
-    ),
-    hosted(
-        "gemini",
-        "https://generativelanguage.googleapis.com/v1beta/openai",
-        "GEMINI_API_KEY",
-        "GOOGLE_API_KEY",
-        aliases=("google",),
-        model_prefixes=("gemini-",),
-        # Unknown fields are errors. Tool calls come without their index, and end with `stop`.
-        quirks=Quirks(drop=frozenset({"store"}), relay=False),
-        docs="https://ai.google.dev/gemini-api/docs/openai",
     ),
     hosted(
         "mistral",
         "https://api.mistral.ai/v1",
         "MISTRAL_API_KEY",
         aliases=("mistralai",),
+        dialects={**OPENAI_SHAPED, **SPEECH, **TRANSCRIPTIONS, **MODERATION},
+        paths={"completion": _FILL_IN},
+        model_dialects={"codestral*": COMPLETION},
         model_prefixes=("mistral-", "ministral-", "magistral-", "pixtral-", "devstral-", "open-mistral-", "open-mixtral-"),
         quirks=_MISTRAL,
+        model_quirks={"*-embed*": _MISTRAL_EMBED},
         docs="https://docs.mistral.ai/api",
     ),
     hosted(
         "codestral",
         "https://codestral.mistral.ai/v1",
         "CODESTRAL_API_KEY",
-        dialects=CHAT,
+        aliases=("text-completion-codestral",),
+        dialects={**CHAT, **COMPLETION},
+        paths={"completion": _FILL_IN},
         quirks=_MISTRAL,
         docs="https://docs.mistral.ai/api",
     ),
@@ -94,7 +132,7 @@ _MAKERS = (
         "deepseek",
         "https://api.deepseek.com",
         "DEEPSEEK_API_KEY",
-        dialects=CHAT,
+        dialects={**CHAT, **RESPONSES},
         model_prefixes=("deepseek-",),
         quirks=Quirks(rename=MAX_TOKENS),
         docs="https://api-docs.deepseek.com",
@@ -104,29 +142,44 @@ _MAKERS = (
         "https://api.x.ai/v1",
         "XAI_API_KEY",
         aliases=("grok",),
-        dialects=CHAT,
+        dialects={**CHAT, **RESPONSES, **IMAGES, "image_edit": "xai_image_edits", "transcription": "xai_transcriptions"},
         model_prefixes=("grok-",),
         quirks=REWRITTEN,
-        model_quirks={"*non-reasoning*": REWRITTEN, "grok-4*": _XAI_THINKING, "grok-3-mini*": _XAI_THINKING},
+        model_quirks={
+            "grok-*imag*": _XAI_IMAGES,
+            "*non-reasoning*": REWRITTEN,
+            "grok-4*": _XAI_THINKING,
+            "grok-3-mini*": _XAI_THINKING,
+        },
         docs="https://docs.x.ai/docs/api-reference",
     ),
     hosted(
         "cohere",
-        "https://api.cohere.ai/compatibility/v1",
+        "https://api.cohere.com",
         "COHERE_API_KEY",
         "CO_API_KEY",
-        hosts=("api.cohere.com",),
+        hosts=("api.cohere.ai",),
         aliases=("cohere_chat",),
-        model_prefixes=("command-",),
-        docs="https://docs.cohere.com/docs/compatibility-api",
+        dialects={"chat": "cohere_chat", "embedding": "cohere_embeddings", "rerank": "cohere_rerank", **TRANSCRIPTIONS},
+        paths={"transcription": "/v2/audio/transcriptions"},
+        model_prefixes=("command-", "embed-english-", "embed-multilingual-", "rerank-english-", "rerank-multilingual-"),
+        docs="https://docs.cohere.com/reference/chat",
+    ),
+    hosted(
+        "replicate",
+        "https://api.replicate.com/v1",
+        "REPLICATE_API_KEY",
+        "REPLICATE_API_TOKEN",
+        dialects={"chat": "replicate_chat", "image": "replicate_images", "image_edit": "replicate_images"},
+        docs="https://replicate.com/docs/reference/http",
     ),
     hosted(
         "perplexity",
         "https://api.perplexity.ai",
         "PERPLEXITYAI_API_KEY",
         "PERPLEXITY_API_KEY",
-        dialects=CHAT,
-        model_prefixes=("sonar",),
+        dialects={**CHAT, "embedding": "perplexity_embeddings"},
+        model_prefixes=("sonar", "pplx-embed-"),
         # Every chunk repeats the whole message and a running usage; no [DONE] comes at the end.
         quirks=REWRITTEN,
         docs="https://docs.perplexity.ai/api-reference/chat-completions-post",
@@ -223,6 +276,7 @@ _AT_HOME = (
         base_url_variables=("HOSTED_VLLM_API_BASE",),
         aliases=("vllm",),
         key_optional=True,
+        dialects={**OPENAI_SHAPED, **COMPLETION, **RERANK},
         docs="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
     ),
     Provider(
@@ -232,6 +286,7 @@ _AT_HOME = (
         base_url_variables=("CUSTOM_OPENAI_API_BASE", "OPENAI_LIKE_API_BASE"),
         aliases=("openai_like", "openai_compatible"),
         key_optional=True,
+        dialects={**OPENAI_SHAPED, **COMPLETION, **RERANK, **MODERATION},
         quirks=REWRITTEN,  # nothing is known of it
     ),
     Provider(
@@ -240,6 +295,7 @@ _AT_HOME = (
         key_variables=("LITELLM_PROXY_API_KEY",),
         base_url_variables=("LITELLM_PROXY_API_BASE",),
         key_optional=True,
+        dialects={**OPENAI_SHAPED, **COMPLETION, "rerank": "rerank", **MODERATION},
         docs="https://docs.litellm.ai/docs/providers/litellm_proxy",
     ),
     Provider(
@@ -266,13 +322,23 @@ _AT_HOME = (
         docs="https://devcenter.heroku.com/articles/heroku-inference-api-v1-chat-completions",
     ),
     Provider(
-        name="ollama",
-        base_url="http://localhost:11434/v1",
+        name="ollama",  # its own API: the other one ignores options like num_ctx, and keep_alive, without a word
+        base_url="http://localhost:11434",
         key_variables=("OLLAMA_API_KEY",),
         base_url_variables=("OLLAMA_API_BASE",),
-        default_path="/v1",  # its users write the address without a path
         aliases=("ollama_chat",),
         key_optional=True,
+        dialects={"chat": "ollama_chat", "embedding": "ollama_embeddings"},
+        docs="https://docs.ollama.com/api",
+    ),
+    Provider(
+        name="ollama_openai",
+        base_url="http://localhost:11434/v1",
+        key_variables=("OLLAMA_OPENAI_API_KEY",),
+        base_url_variables=("OLLAMA_OPENAI_API_BASE",),
+        default_path="/v1",  # its users write the address without a path
+        key_optional=True,
+        dialects={**OPENAI_SHAPED, **COMPLETION},
         quirks=REWRITTEN,  # tool calls end with `stop`, older servers leave out their index
         docs="https://docs.ollama.com/api/openai-compatibility",
     ),
@@ -282,6 +348,7 @@ _AT_HOME = (
         key_variables=("LM_STUDIO_API_KEY",),
         base_url_variables=("LM_STUDIO_API_BASE",),
         key_optional=True,
+        dialects={**OPENAI_SHAPED, **COMPLETION},
         quirks=Quirks(edit=edits.json_object_as_schema),
         docs="https://lmstudio.ai/docs/developer/openai-compat",
     ),
@@ -292,6 +359,7 @@ _AT_HOME = (
         base_url_variables=("LLAMAFILE_API_BASE",),
         aliases=("llamacpp",),
         key_optional=True,
+        dialects={**OPENAI_SHAPED, **COMPLETION, **RERANK},
         docs="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
     ),
     Provider(
@@ -316,4 +384,4 @@ _IN_HERE = (
     Provider(name="demo", base_url="demo://in-process/v1", auth="none", key_optional=True, dialects=OPENAI_SHAPED),
 )
 
-ROWS: tuple[Provider, ...] = (*_MAKERS, *HOSTS, *_AT_HOME, *_IN_HERE)
+ROWS: tuple[Provider, ...] = (*_MAKERS, *GOOGLE, *HOSTS, *CLOUDS, *MEDIA, *SEARCH, *_AT_HOME, *_IN_HERE)

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from dragoman.providers.base import Provider, Quirks
+from dragoman.providers.base import OPENAI_SHAPED, Provider, Quirks
+from dragoman.providers.table_media import SOUND, SPEECH, TRANSCRIPTIONS
+from dragoman.providers.table_search import DECISION, RERANK, SYSTEM_ONE
 
 CHAT = {"chat": "openai_chat"}
 """For vendors that offer no embeddings."""
+
+RESPONSES = {"responses": "openai_responses"}
+"""Beside chat, for vendors that were seen to speak it; elsewhere its clients are served through chat."""
+
+COMPLETION = {"completion": "openai_completions"}
+"""Text completions, for vendors that were seen or document to offer them; elsewhere they are carried over chat."""
 
 MAX_TOKENS = {"max_completion_tokens": "max_tokens"}
 """For vendors that know the limit by its older name; some ignore the newer one without a word, and answer at any length."""
@@ -30,7 +38,7 @@ HOSTS = (
         "groq",
         "https://api.groq.com/openai/v1",
         "GROQ_API_KEY",
-        dialects=CHAT,
+        dialects={**CHAT, **SOUND},
         # The documentation promises an error for each of these. Streams say their usage twice, so clients that add it up
         # would count double.
         quirks=Quirks(drop=frozenset({"logprobs", "logit_bias", "top_logprobs", "n"}), relay=False),
@@ -42,6 +50,16 @@ HOSTS = (
         "OPENROUTER_API_KEY",
         "OR_API_KEY",
         header_variables={"OR_SITE_URL": "http-referer", "OR_APP_NAME": "x-title"},
+        dialects={
+            **OPENAI_SHAPED,
+            **RESPONSES,
+            "image": "openrouter_images",
+            "image_edit": "openrouter_images",
+            **SPEECH,
+            **TRANSCRIPTIONS,
+            **RERANK,
+        },
+        model_dialects={"typesafe/*": SYSTEM_ONE},
         quirks=REWRITTEN,  # two chunks with a finish_reason; comments between the events
         docs="https://openrouter.ai/docs/api-reference/overview",
     ),
@@ -55,6 +73,14 @@ HOSTS = (
         base_url_variables=("TOGETHER_AI_API_BASE",),
         hosts=("api.together.xyz",),
         aliases=("together", "togetherai"),
+        dialects={
+            **OPENAI_SHAPED,
+            **COMPLETION,
+            "image": "together_images",
+            "image_edit": "together_images",
+            **SOUND,
+            **RERANK,
+        },
         quirks=Quirks(rename=MAX_TOKENS, relay=False),  # finish_reason "eos", the text twice in a chunk
         docs="https://docs.together.ai/docs/openai-api-compatibility",
     ),
@@ -66,6 +92,7 @@ HOSTS = (
         "FIREWORKSAI_API_KEY",
         "FIREWORKS_AI_TOKEN",
         aliases=("fireworks",),
+        dialects={**OPENAI_SHAPED, **COMPLETION, "image": "fireworks_images", **RERANK, **DECISION},
         model_path_prefix="accounts/fireworks/models/",
         quirks=Quirks(map_values={"tool_choice": {"required": "any"}}),
         docs="https://docs.fireworks.ai/api-reference/post-chatcompletions",
@@ -110,6 +137,8 @@ HOSTS = (
         "HF_TOKEN",
         "HUGGINGFACE_API_KEY",
         base_url_variables=("HF_API_BASE", "HUGGINGFACE_API_BASE"),
+        hosts=("*.*.*.endpoints.huggingface.cloud",),  # dedicated endpoints: name, region, cloud
+        default_path="/v1",
         quirks=REWRITTEN,  # whatever its partners send: "eos_token" as a finish_reason, no [DONE]
         docs="https://huggingface.co/docs/inference-providers/tasks/chat-completion",
     ),
@@ -131,7 +160,7 @@ HOSTS = (
         "hyperbolic",
         "https://api.hyperbolic.xyz/v1",
         "HYPERBOLIC_API_KEY",
-        dialects=CHAT,
+        dialects={**CHAT, "image": "hyperbolic_images"},
         quirks=Quirks(rename=MAX_TOKENS, relay=False),  # usage more than once in a stream
     ),
     hosted(
@@ -157,7 +186,13 @@ HOSTS = (
         docs="https://vercel.com/docs/ai-gateway/openai-compat",
     ),
     hosted("novita", "https://api.novita.ai/v3/openai", "NOVITA_API_KEY", docs="https://novita.ai/docs/api-reference"),
-    hosted("featherless_ai", "https://api.featherless.ai/v1", "FEATHERLESS_AI_API_KEY", "FEATHERLESS_API_KEY", dialects=CHAT),
+    hosted(
+        "featherless_ai",
+        "https://api.featherless.ai/v1",
+        "FEATHERLESS_AI_API_KEY",
+        "FEATHERLESS_API_KEY",
+        dialects={**CHAT, **COMPLETION},
+    ),
     hosted("friendliai", "https://api.friendli.ai/serverless/v1", "FRIENDLIAI_API_KEY", "FRIENDLI_TOKEN", dialects=CHAT),
     hosted("nscale", "https://inference.api.nscale.com/v1", "NSCALE_API_KEY"),
     hosted("lambda_ai", "https://api.lambda.ai/v1", "LAMBDA_API_KEY", dialects=CHAT),
@@ -183,6 +218,7 @@ HOSTS = (
         "VENICE_AI_API_KEY",
         "VENICE_API_KEY",
         aliases=("venice",),
+        dialects={**OPENAI_SHAPED, **SPEECH},
         docs="https://docs.venice.ai/api-reference",
     ),
     hosted(

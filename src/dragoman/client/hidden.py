@@ -1,0 +1,59 @@
+"""`_hidden_params` of an answer, in which the cost is worked out when somebody first reads it: most programs never do.
+
+`response_cost` is USD, or None where there is no price; `cost` the same as a `catalog.cost.Cost`, line by line or with the
+reason. The catalog is loaded then, and not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dragoman.catalog.cost import Cost
+    from dragoman.core.chat import Usage
+
+_COST = frozenset({"cost", "response_cost"})
+
+
+class Hidden(dict[str, Any]):
+    """A dict of what is known at once; `price` makes the rest."""
+
+    def __init__(self, fields: dict[str, Any], price: Callable[[], Cost]) -> None:
+        super().__init__(fields)
+        self._price = price
+
+    def __missing__(self, key: str) -> Any:
+        if key not in _COST:
+            raise KeyError(key)
+        self["cost"] = made = self._price()
+        self["response_cost"] = made.dollars
+        return self[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in _COST or super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in _COST else super().get(key, default)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy or a pickle is a plain dict with the cost in it."""
+        return dict, ({**self, "response_cost": self["response_cost"]},)
+
+
+def pricer(
+    provider: str, model: str, usage: Usage | None, *, service_tier: str | None, created: int | None
+) -> Callable[[], Cost]:
+    """What works out the cost of one answer; `created` is Unix seconds."""
+
+    def price() -> Cost:
+        from dragoman.catalog.bill import bill  # noqa: PLC0415 - the catalog is loaded by the first that asks
+
+        return bill(provider, model, usage, service_tier=service_tier, minute=minute_of_day(created))
+
+    return price
+
+
+def minute_of_day(created: Any) -> int | None:
+    """The minute of the UTC day, which decides on peak prices; None for no time."""
+    return int(created) // 60 % 1440 if isinstance(created, int | float) else None

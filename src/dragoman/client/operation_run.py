@@ -1,0 +1,152 @@
+"""Does the calls of `operations`: sorts their arguments, runs the engine's flow, makes objects of the answers.
+
+A decision that is asked of a provider without such an endpoint becomes a chat call, whose answer is checked; a count of tokens
+that the provider makes for nobody is estimated. Loaded at the first such call.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from dragoman.client import results
+from dragoman.client.arguments import CHAT_PARAMETERS, Arguments, arguments
+from dragoman.client.media_calls import AnyCaller, AsyncCaller, Caller
+from dragoman.client.objects import Answer
+from dragoman.client.openai_errors import dress
+from dragoman.client.operation_objects import DecisionResponse, ModerationResponse, RerankResponse, TokenCount
+from dragoman.core import json
+from dragoman.core.errors import BadRequestError, DragomanError, UnsupportedParamsError
+from dragoman.dialects import registry
+from dragoman.engine.call import Call
+from dragoman.engine.drive import adrive, drive
+from dragoman.engine.flow import Answer as Found
+from dragoman.engine.flow import answer
+from dragoman.router.deployment import Deployment
+
+_PARAMETERS = {
+    "rerank": frozenset(
+        """
+        query documents top_n rank_fields return_documents max_chunks_per_doc max_tokens_per_doc
+        """.split()
+    ),
+    "moderation": frozenset({"input"}),
+    "decision": frozenset({"input", "state", "questions"}),
+    "token_count": CHAT_PARAMETERS,
+}
+_DIALECTS = {"rerank": "rerank", "moderation": "openai_moderations", "token_count": "openai_chat"}
+_KINDS: dict[str, type[Answer]] = {"rerank": RerankResponse, "moderation": ModerationResponse, "decision": DecisionResponse}
+
+
+class Planned(NamedTuple):
+    """A call to run, and what makes the result of its answer."""
+
+    call: Call
+    finish: Callable[[Found, Call], Answer]
+
+
+def plan(client: AnyCaller, operation: str, model: str, given: dict[str, Any]) -> Planned | Answer:
+    """The call for the caller's keywords, or the result where no call is needed. Raises BadRequestError."""
+    for name in ("stream", "mock_response"):
+        if given.get(name) is not None:
+            raise BadRequestError(f"{name}: not a part of this call, whose answer comes whole; leave it out")
+    said = arguments(model, _PARAMETERS[operation], given, client._defaults())  # noqa: SLF001 - these are calls of the client
+    deployment = client._deployment(model, said.place)  # noqa: SLF001 - as above
+    offered = deployment.target.provider.dialects
+    if operation == "token_count":
+        return _count(model, said, deployment) if operation in offered else _estimated(model, given)
+    dialect = _DIALECTS.get(operation) or _decisions(given.get("questions"))
+    if operation == "decision" and operation not in offered and "chat" in offered:
+        return _asked_by_chat(model, dialect, said, deployment)
+    return Planned(_call(operation, dialect, said.body, said=said, deployment=deployment, model=model), _finished)
+
+
+def _call(operation: str, dialect: str, body: bytes, *, said: Arguments, deployment: Deployment, model: str) -> Call:
+    return Call(operation=operation, dialect=dialect, model=model, body=body, deployments=(deployment,), options=said.options)
+
+
+def _finished(found: Found, call: Call) -> Answer:
+    dialect = registry.get(call.dialect)
+    verb = getattr(dialect, "encode_answer", None)
+    now = int(time.time())
+    body = dialect.encode_response(found.response, now=now) if verb is None else verb(found.response, call.request, now=now)[0]
+    return _described(_KINDS[call.operation].of(json.decode(body)), found, call)
+
+
+def _described(made: Answer, found: Found, call: Call) -> Answer:
+    call.warnings += found.response.warnings
+    results.describe(made, call, found.prepared, found.raw.headers)
+    return made
+
+
+# --------------------------------------------------------------------------------------------------------------- decisions
+def _decisions(questions: Any) -> str:
+    """Questions by name are System One's, a list of them OpenAI's."""
+    return "systemone" if isinstance(questions, dict) else "openai_decisions"
+
+
+def _asked_by_chat(model: str, dialect: str, said: Arguments, deployment: Deployment) -> Planned:
+    from dragoman.dialects.chat_decisions import as_chat, from_chat  # noqa: PLC0415 - only these calls need it
+
+    request = registry.get(dialect).decode_request(said.body)
+    encoded = registry.get("openai_chat").encode_request(as_chat(request))
+    if encoded.warnings and said.options.strict:
+        raise UnsupportedParamsError("; ".join(f"{warning.field}: {warning.message}" for warning in encoded.warnings))
+
+    def finish(found: Found, call: Call) -> Answer:
+        response = from_chat(found.response, request)
+        body, _ = registry.get(dialect).encode_answer(response, request, now=int(time.time()))
+        call.warnings += encoded.warnings + response.warnings[len(found.response.warnings) :]
+        return _described(DecisionResponse.of(json.decode(body)), found, call)
+
+    return Planned(
+        _call("chat", "openai_chat", json.encode(encoded.body), said=said, deployment=deployment, model=model), finish
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ token counts
+def _count(model: str, said: Arguments, deployment: Deployment) -> Planned:
+    def finish(found: Found, call: Call) -> Answer:
+        used = deployment.target.model
+        return _described(_told(found.response.input_tokens, model, used, "provider"), found, call)
+
+    return Planned(_call("token_count", "openai_chat", said.body, said=said, deployment=deployment, model=model), finish)
+
+
+def _estimated(model: str, given: dict[str, Any]) -> Answer:
+    from dragoman.client.helpers import token_counter  # noqa: PLC0415 - it loads the catalog
+
+    total = token_counter(model, messages=given["messages"], tools=given.get("tools"))
+    return _told(total, model, model, "estimate")
+
+
+def _told(total: int, asked: str, used: str, how: str) -> TokenCount:
+    return TokenCount(total_tokens=total, request_model=asked, model_used=used, tokenizer_type=how)
+
+
+# --------------------------------------------------------------------------------------------------------------------- run
+def run(client: Caller, operation: str, model: str, given: dict[str, Any]) -> Any:
+    """The result of a call; the errors are also those of `openai` where that is imported."""
+    try:
+        planned = plan(client, operation, model, given)
+        if isinstance(planned, Answer):
+            return planned
+        found = drive(answer(planned.call, time.monotonic, time.time), client._transport)  # noqa: SLF001 - as above
+        return planned.finish(found, planned.call)
+    except DragomanError as error:
+        dress(error)
+        raise
+
+
+async def arun(client: AsyncCaller, operation: str, model: str, given: dict[str, Any]) -> Any:
+    """`run`, awaited."""
+    try:
+        planned = plan(client, operation, model, given)
+        if isinstance(planned, Answer):
+            return planned
+        found = await adrive(answer(planned.call, time.monotonic, time.time), client._transport)  # noqa: SLF001 - as above
+        return planned.finish(found, planned.call)
+    except DragomanError as error:
+        dress(error)
+        raise

@@ -1,0 +1,67 @@
+"""The admin API as Starlette routes: keys, users, teams, organisations, budgets, customers, tags, spending, the audit log.
+
+LiteLLM's paths and field names, so its programs and habits work; denied by default. `routes(desk)` goes into the app of the
+other pages. Nothing here answers inference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from starlette.routing import Route
+
+from dragoman.gateway.admin import keys, places, spend
+from dragoman.gateway.admin.desk import Desk, Handler, endpoint
+
+_KEYS: tuple[tuple[str, str, Handler], ...] = (
+    ("POST", "/key/generate", keys.generate),
+    ("GET", "/key/info", keys.info),
+    ("GET", "/key/list", keys.listed),
+    ("POST", "/key/update", keys.update),
+    ("POST", "/key/delete", keys.delete),
+    ("POST", "/key/regenerate", keys.regenerate),
+    ("POST", "/key/{key}/regenerate", keys.regenerate),
+    ("POST", "/key/block", keys.blocking(blocked=True)),
+    ("POST", "/key/unblock", keys.blocking(blocked=False)),
+    ("POST", "/team/member_add", places.member_add),
+    ("POST", "/team/member_update", places.member_update),
+    ("POST", "/team/member_delete", places.member_delete),
+)
+
+_SPEND: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/spend/logs", spend.logs),
+    ("GET", "/spend/keys", spend.by("key")),
+    ("GET", "/spend/users", spend.by("user")),
+    ("GET", "/spend/tags", spend.by("tag")),
+    ("GET", "/global/spend", spend.total),
+    ("GET", "/global/spend/logs", spend.by("day")),
+    ("GET", "/global/spend/keys", spend.by("key")),
+    ("GET", "/global/spend/teams", spend.by("team")),
+    ("GET", "/global/spend/models", spend.by("model")),
+    ("GET", "/global/spend/provider", spend.by("provider")),
+    ("GET", "/global/spend/tags", spend.by("tag")),
+    ("GET", "/global/spend/end_users", spend.by("end_user")),
+    ("GET", "/global/spend/report", spend.report),
+    ("GET", "/usage", spend.by("day")),
+    ("GET", "/ledger/verify", spend.verify),
+    ("GET", "/audit", spend.audit),
+)
+
+
+def routes(desk: Desk) -> list[Route]:
+    table = (*_KEYS, *_places(), *_SPEND)
+    return [Route(path, endpoint(desk, handler), methods=[method]) for method, path, handler in table]
+
+
+def _places() -> Iterator[tuple[str, str, Handler]]:
+    for name, place in places.PLACES.items():
+        yield "POST", f"/{name}/new", place.new
+        yield "GET", f"/{name}/info", place.info
+        yield "POST", f"/{name}/info", place.info
+        yield "POST", f"/{name}/update", place.update
+        yield "PATCH", f"/{name}/update", place.update
+        yield "POST", f"/{name}/delete", place.delete
+        yield "DELETE", f"/{name}/delete", place.delete
+        yield "GET", f"/{name}/list", place.listed
+        yield "POST", f"/{name}/block", place.block
+        yield "POST", f"/{name}/unblock", place.unblock

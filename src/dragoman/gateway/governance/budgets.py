@@ -1,0 +1,199 @@
+"""Budgets: money is reserved before a call, settled after it, released when it never happened. Integer nano-dollars.
+
+A counter holds what was spent and what is held of one (scope, part, window). Reservation is all or nothing over every budget
+that a call touches. A call is admitted when its estimate fits what is left; or when nothing else is held and something is
+left, so that a generous estimate cannot lock the last cents away. So a budget is overrun by no more than: what calls in flight
+cost beyond their estimates, and of one call what it costs beyond what was left. Pure: `now` is an argument, no clock, no store.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from math import isinf
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from dragoman.core.errors import BudgetExceededError
+from dragoman.gateway.governance import windows
+
+NANO = 1_000_000_000
+
+
+class Increase(Struct, frozen=True):
+    """`nano` more, `until` a time."""
+
+    nano: int
+    until: float
+
+
+class Budget(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`nano` in each window of `span`. `model` (a glob) and `tag` narrow it to calls of those; "" means all.
+
+    `thresholds`: percent at which someone is told. Several budgets of one scope all hold.
+    """
+
+    nano: int
+    span: str = windows.ALWAYS
+    model: str = ""
+    tag: str = ""
+    thresholds: tuple[int, ...] = (80, 100)
+    increases: tuple[Increase, ...] = ()
+
+    def limit(self, now: float) -> int:
+        if not self.increases:
+            return self.nano
+        return self.nano + sum(increase.nano for increase in self.increases if now < increase.until)
+
+    @property
+    def part(self) -> str:
+        """The part of a scope's calls that it counts, as it stands in keys."""
+        return part(self.model, self.tag)
+
+    def covers(self, model: str, tags: tuple[str, ...]) -> bool:
+        return (not self.model or fnmatchcase(model, self.model)) and (not self.tag or self.tag in tags)
+
+
+def part(model: str = "", tag: str = "") -> str:
+    return f"{'model=' + model if model else ''}{'&' if model and tag else ''}{'tag=' + tag if tag else ''}"
+
+
+class CounterKey(NamedTuple):
+    """What a sum belongs to. `window` is the id of one, so no sum is ever set back to 0."""
+
+    kind: str
+    id: str
+    part: str
+    window: str
+
+
+class Counter:
+    """One sum in nano-dollars. `stored` is in the store (every worker's), `unshipped` is ours and not there yet, `held` is
+    reserved by calls of ours in flight, `elsewhere` by those of other workers when we last heard. `known`: `stored` was read.
+    `ends`: Unix seconds.
+    """
+
+    __slots__ = ("elsewhere", "ends", "held", "key", "known", "stored", "unshipped")
+
+    def __init__(self, key: CounterKey, ends: float) -> None:
+        self.key = key
+        self.ends = ends
+        self.known = False
+        self.stored = self.unshipped = self.held = self.elsewhere = 0
+
+    @property
+    def spent(self) -> int:
+        return self.stored + self.unshipped
+
+    @property
+    def taken(self) -> int:
+        """Spent and held, here and elsewhere."""
+        return self.stored + self.unshipped + self.held + self.elsewhere
+
+    def fits(self, nano: int, limit: int) -> bool:
+        spent = self.stored + self.unshipped
+        held = self.held + self.elsewhere
+        return spent < limit and (not held or spent + held + nano <= limit)
+
+
+class Alert(NamedTuple):
+    """A budget has passed `percent` of its limit. Told once for each counter and threshold."""
+
+    key: CounterKey
+    percent: int
+    spent: int
+    limit: int
+
+
+class Charge(NamedTuple):
+    """A counter that a call touches, and the budgets over it; none where spending is only recorded. A counter stands once."""
+
+    counter: Counter
+    budgets: tuple[Budget, ...] = ()
+
+
+class Book:
+    """Every counter of the current windows, by scope. A window that is over lives on in the holds that still point to it."""
+
+    def __init__(self) -> None:
+        self._scopes: dict[tuple[str, str], dict[tuple[str, str], Counter]] = {}
+
+    def counter(self, kind: str, id_: str, budget_part: str, span: str, now: float) -> Counter:
+        held = self._scopes.setdefault((kind, id_), {})
+        found = held.get((budget_part, span))
+        if found is None or now >= found.ends:
+            window = windows.window(span, now)
+            found = held[budget_part, span] = Counter(CounterKey(kind, id_, budget_part, window.id), window.ends)
+        return found
+
+    def find(self, key: CounterKey) -> Counter | None:
+        """The counter of this very window, if it is a current one."""
+        return next((counter for counter in self._scopes.get(key[:2], {}).values() if counter.key == key), None)
+
+    def forget(self, kind: str, id_: str) -> None:
+        """Forget a scope that nobody uses now. What comes back is read anew from the store."""
+        held = self._scopes.get((kind, id_), {})
+        if not any(counter.held or counter.unshipped for counter in held.values()):
+            self._scopes.pop((kind, id_), None)
+
+    def sweep(self, now: float) -> None:
+        """Forget windows that are over."""
+        for held in self._scopes.values():
+            for place in [place for place, counter in held.items() if now >= counter.ends]:
+                del held[place]
+
+    def current(self) -> list[Counter]:
+        return [counter for held in self._scopes.values() for counter in held.values()]
+
+
+def reserve(charges: tuple[Charge, ...], nano: int, now: float) -> None:
+    """Hold `nano` on every counter, or on none. Raises BudgetExceededError."""
+    for counter, over in charges:
+        for budget in over:
+            if not counter.fits(nano, budget.limit(now)):
+                raise BudgetExceededError(_exceeded(counter, budget, nano, now))
+    for counter, _ in charges:
+        counter.held += nano
+
+
+def release(charges: tuple[Charge, ...], nano: int) -> None:
+    """Give back what `reserve` held."""
+    for charge in charges:
+        charge.counter.held -= nano
+
+
+def settle(charges: tuple[Charge, ...], held: int, cost: int, now: float) -> list[Alert]:
+    """Turn a reservation into what the call cost."""
+    alerts: list[Alert] = []
+    for counter, over in charges:
+        before = counter.spent
+        counter.held -= held
+        counter.unshipped += cost
+        if cost:
+            for budget in over:
+                alerts += _passed(counter.key, budget, before, before + cost, now)
+    return alerts
+
+
+def _passed(key: CounterKey, budget: Budget, before: int, after: int, now: float) -> list[Alert]:
+    limit = budget.limit(now)
+    return [Alert(key, at, after, limit) for at in budget.thresholds if before * 100 < limit * at <= after * 100]
+
+
+def dollars(nano: int) -> str:
+    return f"${nano / NANO:.6f}".rstrip("0").rstrip(".")
+
+
+def _exceeded(counter: Counter, budget: Budget, nano: int, now: float) -> str:
+    key, limit = counter.key, budget.limit(now)
+    of = f" for {key.part}" if key.part else ""
+    span = f" each {budget.span}" if budget.span else ""
+    wanted = when = ""
+    if counter.spent < limit:
+        held = dollars(counter.held + counter.elsewhere)
+        wanted = f", {held} is held by calls in flight and this one may cost {dollars(nano)}"
+    if not isinf(counter.ends):
+        when = f"; it begins anew at {datetime.fromtimestamp(counter.ends, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    spent = f"{dollars(counter.spent)} of {dollars(limit)}{span} is spent"
+    return f"the budget of {key.kind} {key.id}{of} is used up: {spent}{wanted}{when}"

@@ -1,0 +1,370 @@
+"""The governance of one worker: who asks, may they, what is held for it, what it came to. Every face of the gateway asks here.
+
+    identity = governance.identify(header, now) or await governance.load(header, address, now)
+    if not governance.ready(identity, facts): await governance.prepare(identity, facts, now)
+    hold = governance.admit(identity, facts, now)          # raises, or reserves everywhere at once
+    call.observe = governance.observer(hold, time.time)    # settles exactly once; or governance.release(hold, now)
+
+Nothing here waits, but for `load` and `prepare`, which ask the store about what is new. What a call did goes to the journal,
+which is memory of the kernel's, and from there to the store by `shipping`. Time is an argument: Unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
+from typing import NamedTuple, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from dragoman.catalog.cost import Cost
+from dragoman.core.chat import Usage
+from dragoman.core.errors import InvalidKeyError, PermissionDeniedError, ServiceUnavailableError, StreamInterruptedError
+from dragoman.engine.call import Call
+from dragoman.gateway.governance import budgets, keys, ledger, limits
+from dragoman.gateway.governance.budgets import Alert, Book, Budget, Charge, Counter, CounterKey
+from dragoman.gateway.governance.directory import Directory, Reader
+from dragoman.gateway.governance.facts import Facts, Prices, price
+from dragoman.gateway.governance.identity import MAX_CHECKED, Failures, Identity, master
+from dragoman.gateway.governance.ledger import Row
+from dragoman.gateway.governance.limits import Amounts, Limit, Limiter, Meter, Taken
+from dragoman.gateway.governance.scopes import Reference, Scope, check_call
+
+Lookup = Callable[[bytes], bytes | None]
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """`unpriced`: what happens to a call without a known price where a budget holds: "refuse" or "allow". `end_user_budgets`
+    and `end_user_limits` hold for end users without a record. `failures`: wrong keys an address may show in a minute.
+    `hold_seconds`: after this long a reservation that nobody settled is taken as spent. `unshipped`: rows that may wait for the
+    store; with more of them no call is admitted.
+    """
+
+    unpriced: str = "refuse"
+    end_user_budgets: tuple[Budget, ...] = ()
+    end_user_limits: tuple[Limit, ...] = ()
+    failures: int = 20
+    hold_seconds: float = 6 * 3600.0
+    unshipped: int = 100_000
+
+
+class Journal(Protocol):
+    """Where rows are safe from a kill. `append` raises ServiceUnavailableError when there is no room for an opened row."""
+
+    def append(self, row: Row) -> None: ...
+
+
+class Plan(NamedTuple):
+    """What calls of one kind by one identity touch. Good until `ends`, in its `generation`."""
+
+    charges: tuple[Charge, ...]
+    meters: tuple[Meter, ...]
+    keys: tuple[CounterKey, ...]
+    budgeted: bool
+    ends: float
+    generation: int
+
+
+class Hold:
+    """What one admitted call holds. It ends exactly once: settled, released or expired. `row` is open in the journal."""
+
+    __slots__ = ("charges", "open", "row", "taken")
+
+    def __init__(self, row: Row, charges: tuple[Charge, ...], taken: tuple[Taken, ...]) -> None:
+        self.row = row
+        self.charges = charges
+        self.taken = taken
+        self.open = True
+
+
+class Governance:
+    """See the module. `worker` is unique among all workers that ever were; `alerted` is told when budgets pass thresholds."""
+
+    def __init__(
+        self,
+        store: Reader,
+        journal: Journal,
+        *,
+        worker: str,
+        policy: Policy | None = None,
+        alerted: Callable[[Alert], None] = lambda _: None,
+    ) -> None:
+        self.policy = policy or Policy()
+        self.book = Book()
+        self.prices = Prices()
+        self.directory = Directory(store, self.book, default=self._default)
+        self.holds: dict[str, Hold] = {}
+        self.ended: list[Row] = []
+        self._journal = journal
+        self._limiter = Limiter()
+        self._failures = Failures(self.policy.failures)
+        self._worker = worker
+        self._alerted = alerted
+        self._count = 0
+        self._elsewhere: set[CounterKey] = set()
+
+    # who
+    def trust(self, key: str) -> None:
+        """The key of the configuration: it may do everything."""
+        self.directory.trust(master(keys.digest(key.encode())))
+
+    def identify(self, header: Lookup, now: float) -> Identity | None:
+        """Who asks, from memory; None when the store has to be asked. Raises InvalidKeyError, PermissionDeniedError."""
+        found = self.directory.find(keys.digest(keys.shown(header)))
+        if found is not None:
+            found.check(now)
+        return found
+
+    async def load(self, header: Lookup, address: str, now: float) -> Identity:
+        """Who asks, out of the store. Raises as `identify`, and RateLimitExceededError for who keeps guessing."""
+        key = keys.shown(header)
+        if not key:
+            raise InvalidKeyError("no API key was sent: use Authorization: Bearer KEY or x-api-key: KEY")
+        self._failures.check(address, now)
+        try:
+            found = await self.directory.load(keys.digest(key), now)
+        except InvalidKeyError:
+            self._failures.record(address, now)
+            raise
+        found.check(now)
+        return found
+
+    def ready(self, identity: Identity, facts: Facts) -> bool:
+        """Whether `admit` can answer without `prepare`."""
+        return not (facts.end_user or facts.tags) or self.directory.knows(_beside(identity, facts))
+
+    async def prepare(self, identity: Identity, facts: Facts, now: float) -> None:
+        await self.directory.prepare(_beside(identity, facts), now)
+
+    # before a call
+    def admit(self, identity: Identity, facts: Facts, now: float) -> Hold:
+        """Hold money, tokens and a place for a call, everywhere or nowhere.
+
+        Raises PermissionDeniedError, InvalidKeyError, RateLimitExceededError, BudgetExceededError, and
+        ServiceUnavailableError when the journal has no room or `prepare` was left out.
+        """
+        if len(self.ended) >= self.policy.unshipped:
+            raise ServiceUnavailableError("the gateway's ledger cannot be written, so it takes no calls", attempts=0)
+        identity.check(now)
+        identity.check_call(facts.model, facts.operation, facts.route)
+        plan = self._plan(identity, facts, now)
+        if facts.nano is None and plan.budgeted and self.policy.unpriced == "refuse":
+            raise PermissionDeniedError(
+                f"no price is known for {facts.model!r}, and a budget holds for this key: ask the admin to state the price",
+                attempts=0,
+            )
+        taken = limits.take(plan.meters, facts.amounts, now) if plan.meters else ()
+        nano = facts.nano or 0
+        try:
+            budgets.reserve(plan.charges, nano, now)
+        except Exception:
+            limits.give_back(taken)
+            raise
+        hold = Hold(self._row(identity, facts, plan, nano, now), plan.charges, taken)
+        try:
+            self._journal.append(hold.row)
+        except Exception:
+            budgets.release(plan.charges, nano)
+            limits.give_back(taken)
+            raise
+        self.holds[hold.row.id] = hold
+        return hold
+
+    def headers(self, hold: Hold, now: float) -> list[tuple[bytes, bytes]]:
+        """`x-ratelimit-*` for the answer."""
+        return limits.headers(hold.taken, now)
+
+    # after it
+    def observer(self, hold: Hold, clock: Callable[[], float]) -> Callable[[Call], None]:
+        """For `call.observe`: settles when the call does, at the price of the catalog."""
+
+        def settled(call: Call) -> None:
+            now = clock()
+            usage = call.settlement.usage if call.settlement else None
+            self.settle(hold, call, usage, price(call, usage, minute=int(now // 60) % 1440), now)
+
+        return settled
+
+    def settle(self, hold: Hold, call: Call, usage: Usage | None, cost: Cost | None, now: float) -> None:
+        """The call has ended, well or not. Only the first end of a hold counts."""
+        used = ledger.kept(usage)
+        if used is None and usage is not None:  # it cannot be true, so neither is its price
+            cost = None
+        nano, estimated = charged(hold.row.held, call, used, cost)
+        row = ledger.closed(hold.row, call, used, cost, now)
+        self._end(hold, msgspec.structs.replace(row, charged=nano, estimated=estimated), now, used)
+
+    def release(self, hold: Hold, now: float, error: BaseException | None = None) -> None:
+        """The call never went out. Only the first end of a hold counts."""
+        if hold.open:
+            limits.give_back(tuple(taken for taken in hold.taken if taken.meter.limit.kind != "requests"))
+            hold.taken = tuple(taken for taken in hold.taken if taken.meter.limit.kind == "requests")
+        self._end(hold, ledger.released(hold.row, error, now), now, None)
+
+    def sweep(self, now: float) -> None:
+        """End reservations that nobody settled, and forget windows that are over. Called now and then."""
+        limit = now - self.policy.hold_seconds
+        for hold in [hold for hold in self.holds.values() if hold.row.began < limit]:
+            self._end(hold, ledger.interrupted(hold.row, now), now, None)
+        self.book.sweep(now)
+        self._limiter.sweep(now)
+
+    # between memory and store
+    def take_ended(self, most: int) -> list[Row]:
+        """Rows to be shipped, the oldest first. They stay until `shipped`."""
+        return self.ended[:most]
+
+    def shipped(self, rows: list[Row], totals: Mapping[CounterKey, int]) -> None:
+        """These rows are in the store, whose counters now say `totals`."""
+        for row in rows:
+            for key in row.charges:
+                if (counter := self.book.find(key)) is not None:
+                    counter.unshipped -= row.charged
+        for key, nano in totals.items():
+            if (counter := self.book.find(key)) is not None:
+                counter.stored, counter.known = nano, True
+        del self.ended[: len(rows)]
+
+    def held(self) -> dict[CounterKey, int]:
+        """What this worker has taken and the store does not know: for the other workers."""
+        return {c.key: c.held + c.unshipped for c in self.book.current() if c.held or c.unshipped}
+
+    def others(self, held: Mapping[CounterKey, int], stored: Mapping[CounterKey, int]) -> None:
+        """What other workers hold, and what counters that have moved say in the store."""
+        for key in self._elsewhere - held.keys():
+            self._hear(key, 0)
+        for key, nano in held.items():
+            self._hear(key, nano)
+        self._elsewhere = set(held)
+        for key, nano in stored.items():
+            if (counter := self.book.find(key)) is not None:
+                counter.stored, counter.known = nano, True
+
+    def _hear(self, key: CounterKey, nano: int) -> None:
+        counter = self.book.find(key)
+        if counter is not None:
+            counter.elsewhere = nano
+
+    def changed(self, references: Iterable[Reference]) -> None:
+        """These scopes were changed, here or by another worker."""
+        self.directory.changed(references)
+
+    # parts
+    def _default(self, reference: Reference) -> Scope | None:
+        """End users without a record, under a policy that confines them."""
+        policy = self.policy
+        if reference.kind != "end_user" or not (policy.end_user_budgets or policy.end_user_limits):
+            return None
+        return Scope(kind="end_user", id=reference.id, budgets=policy.end_user_budgets, limits=policy.end_user_limits)
+
+    def _end(self, hold: Hold, row: Row, now: float, usage: Usage | None) -> None:
+        if not hold.open:
+            return
+        hold.open = False
+        del self.holds[row.id]
+        limits.correct(hold.taken, _counted(row, usage))
+        for alert in budgets.settle(hold.charges, row.held, row.charged, now):
+            self._alerted(alert)
+        self.ended.append(row)
+        self._journal.append(row)
+
+    def _row(self, identity: Identity, facts: Facts, plan: Plan, nano: int, now: float) -> Row:
+        self._count += 1
+        key = identity.key
+        return Row(
+            id=f"{self._worker}-{self._count:x}",
+            began=now,
+            request_id=ledger.plain(facts.request_id),
+            client=facts.client,
+            key=key.id,
+            organization=key.organization,
+            team=key.team,
+            user=key.user,
+            end_user=facts.end_user,
+            tags=(*key.tags, *facts.tags)[: ledger.MAX_LISTED],
+            route=facts.route,
+            operation=facts.operation,
+            dialect=facts.dialect,
+            model=ledger.plain(facts.model),
+            stream=facts.stream,
+            held=nano,
+            charges=plan.keys,
+        )
+
+    def _plan(self, identity: Identity, facts: Facts, now: float) -> Plan:
+        kind = (facts.model, facts.operation, facts.route, facts.end_user, facts.tags)
+        found: Plan | None = identity.plans.get(kind)
+        if found is None or now >= found.ends or found.generation != self.directory.generation:
+            if len(identity.plans) >= MAX_CHECKED:
+                identity.plans.clear()
+            found = identity.plans[kind] = self._made(identity, facts, now)
+        return found
+
+    def _made(self, identity: Identity, facts: Facts, now: float) -> Plan:
+        tags = tuple(tag for scope in identity.scopes for tag in scope.tags) + facts.tags
+        charges: dict[Counter, list[Budget]] = {}
+        meters: dict[Meter, None] = {}
+        for scope in self._touched(identity, facts, now, charges):
+            charges.setdefault(self.book.counter(scope.kind, scope.id, "", "", now), [])
+            for budget in scope.budgets:
+                if budget.covers(facts.model, tags):
+                    counter = self.book.counter(scope.kind, scope.id, budget.part, budget.span, now)
+                    charges.setdefault(counter, []).append(budget)
+            for limit in sorted(scope.limits, key=lambda limit: -limit.amount):  # of two alike the smaller one stays
+                if limit.covers(facts.model):
+                    meters[self._limiter.meter(scope.kind, scope.id, limit)] = None
+        return Plan(
+            charges=tuple(Charge(counter, tuple(over)) for counter, over in charges.items()),
+            meters=tuple(meters),
+            keys=tuple(counter.key for counter in charges),
+            budgeted=any(charges.values()),
+            ends=min((counter.ends for counter in charges), default=inf),
+            generation=self.directory.generation,
+        )
+
+    def _touched(self, identity: Identity, facts: Facts, now: float, charges: dict[Counter, list[Budget]]) -> list[Scope]:
+        """The identity's scopes, the end user's and the tags'. For those without a record only spending is recorded."""
+        found = list(identity.scopes)
+        for reference in _beside(identity, facts):
+            try:
+                scope = self.directory.scope(reference)
+            except KeyError:
+                raise ServiceUnavailableError(
+                    f"{reference.kind} {reference.id!r} is not loaded: ask again", attempts=0
+                ) from None
+            if scope is None:
+                charges[Counter(CounterKey(*reference, "", ""), inf)] = []
+                continue
+            scope.check(now)
+            check_call(scope, facts.model, facts.operation, facts.route)
+            found.append(scope)
+        return found
+
+
+def charged(held: int, call: Call, usage: Usage | None, cost: Cost | None) -> tuple[int, bool]:
+    """(nano-dollars to charge, whether that is an estimate).
+
+    Where an answer had begun and nobody told its usage, what was held is charged: leaving early must not be free.
+    """
+    settlement = call.settlement
+    error = settlement.error if settlement else None
+    if usage is not None or (cost is not None and cost.lines):
+        return min(cost.nano_dollars or 0, ledger.MAX_COUNT) if cost is not None else 0, False
+    if not call.attempts or (error is not None and not isinstance(error, StreamInterruptedError)):
+        return 0, False
+    return held, held > 0
+
+
+def _counted(row: Row, usage: Usage | None) -> Amounts | None:
+    """The tokens that count against limits; None: as estimated. What failed took none."""
+    if usage is not None:
+        return Amounts(usage.input_tokens, usage.output_tokens)
+    return None if row.outcome != "error" or row.estimated else Amounts()
+
+
+def _beside(identity: Identity, facts: Facts) -> list[Reference]:
+    """The end user and the tags of a call."""
+    found = [Reference("end_user", facts.end_user)] if facts.end_user else []
+    tags = dict.fromkeys(tag for scope in identity.scopes for tag in scope.tags)
+    return found + [Reference("tag", tag) for tag in {**tags, **dict.fromkeys(facts.tags)}]

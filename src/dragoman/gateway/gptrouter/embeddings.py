@@ -1,0 +1,66 @@
+"""POST /generate/embeddings (candidates with inputs) and /generate/embeddings-v2 (a model, whoever serves it here)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dragoman.core.operations import EmbeddingResponse
+from dragoman.dialects.embeddings import NAME, with_encoding
+from dragoman.dialects.gptrouter.answers import Source, meta
+from dragoman.dialects.gptrouter.requests import Candidate, read_candidates, read_object
+from dragoman.dialects.openai_chat.reader import mismatch, refuse
+from dragoman.gateway.exchange import Exchange
+from dragoman.gateway.gptrouter import providers
+from dragoman.gateway.gptrouter.directory import Found
+from dragoman.gateway.gptrouter.face import Answer, Face
+from dragoman.gateway.gptrouter.whole import Asking, ask, found
+
+_OPTIONAL = ("dimensions", "user")
+
+
+async def embeddings(face: Face, exchange: Exchange) -> Answer:
+    """All candidates must mean the same input: vectors of two questions are no fallback for one another."""
+    candidates = read_candidates(read_object(exchange.body))
+    params = next((candidate.params for candidate in candidates if candidate.params), {})
+    for candidate in candidates:
+        if candidate.params and candidate.params.get("input") != params.get("input"):
+            refuse(f"{candidate.path}.promptParams.input", "differs from that of the first candidate")
+    body = {"input": _input(params.get("input"), f"{candidates[0].path}.promptParams.input")}
+    body |= {key: params[key] for key in _OPTIONAL if params.get(key) is not None}
+    return await _answer(face, exchange, body, found(face, candidates))
+
+
+async def embeddings_v2(face: Face, exchange: Exchange) -> Answer:
+    fields = read_object(exchange.body)
+    model = fields.need_text("modelName")
+    body = {"input": _input(fields.any("input"), "input")}
+    return await _answer(face, exchange, body, (_anywhere(face, model),))
+
+
+def _anywhere(face: Face, model: str) -> Found:
+    """The public name, or else the model at the provider that GPTRouter's clients mean by it."""
+    if model in face.pipeline.policy.names or "/" in model:
+        return face.directory.find(Candidate(model=model))
+    owner = next((name for name, models in providers.KNOWN.items() if model in models), "openai_embeddings")
+    return face.directory.find(Candidate(model=model, provider=owner))
+
+
+def _input(value: Any, path: str) -> list[Any]:
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list) or not value:
+        mismatch(path, "a text or an array of texts", value)
+    return value
+
+
+async def _answer(face: Face, exchange: Exchange, body: dict[str, Any], places: tuple[Found, ...]) -> Answer:
+    answered: EmbeddingResponse = await ask(face, exchange, Asking("embedding", NAME, body, places))
+    vectors = with_encoding(answered, "float").embeddings
+    source = Source(provider=places[0].provider, model=places[0].model)
+    told = meta(answered.usage, source)
+    del told["attempts"]
+    return 200, {
+        "choices": [{"embedding": one.vector, "index": one.index} for one in vectors],
+        "model": answered.model,
+        "meta": told,
+    }

@@ -1,0 +1,130 @@
+"""GPTRouter's part of the gateway's route table: every route of its HTTP API, under the three spellings that clients use.
+
+    gptrouter_routes(pipeline, options=...) -> {(method, path): Route}
+
+Called by `gateway.app`. A misconfigured client doubles the slash or the `/api`; both work. What is nowhere under /api/v1 is
+told in GPTRouter's own words.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from functools import partial
+
+from dragoman.dialects.gptrouter.errors import encode_error
+from dragoman.dialects.gptrouter.requests import read_object
+from dragoman.engine.call import CallOptions
+from dragoman.gateway.exchange import Exchange, Handler
+from dragoman.gateway.gptrouter import decisions, embeddings, images, prompts, reading
+from dragoman.gateway.gptrouter.accounts import Account, Accounts
+from dragoman.gateway.gptrouter.directory import Directory
+from dragoman.gateway.gptrouter.face import Answer, Face, Page, Settings, respond
+from dragoman.gateway.gptrouter.generate import GenerateRoute, write_text
+from dragoman.gateway.gptrouter.health import History, iso, span
+from dragoman.gateway.gptrouter.prompt_store import MemoryPrompts, PromptStore
+from dragoman.gateway.pipeline import Pipeline
+from dragoman.gateway.serving import Route
+
+BASES = ("/api/v1", "//api/v1", "/api/api/v1")
+_METHODS = ("GET", "POST", "PUT", "DELETE")
+_DEFAULT_OPTIONS = CallOptions()
+_DEFAULT_SETTINGS = Settings()
+
+
+def gptrouter_routes(
+    pipeline: Pipeline,
+    *,
+    options: CallOptions = _DEFAULT_OPTIONS,
+    prompts_store: PromptStore | None = None,
+    accounts: Iterable[Account] = (),
+    token_secret: bytes = b"",
+    history: History | None = None,
+    settings: Settings = _DEFAULT_SETTINGS,
+) -> dict[tuple[str, bytes], Route]:
+    """`options` are those of the gateway's calls. Without a store prompts live as long as the process.
+
+    `history` is told of all calls by whoever observes them; without one the face keeps one of its own calls.
+    """
+    face = Face(
+        pipeline=pipeline,
+        options=options,
+        directory=Directory(lambda: pipeline.policy, started=iso(time.time())),
+        prompts=prompts_store or MemoryPrompts(),
+        accounts=Accounts(accounts, secret=token_secret),
+        history=history or History(),
+        notes=history is None,
+        settings=settings,
+    )
+    table = _table(face)
+    routes = {
+        (method, (base + path).encode()): Route(handler, encode_error)
+        for base in BASES
+        for (method, path), handler in table.items()
+    }
+    return routes | {("GET", b"/healthcheck"): Route(Page(face, lambda _, __: (200, {"status": "ok"}), guarded=False))}
+
+
+def _table(face: Face) -> dict[tuple[str, str], Handler]:
+    """Patterns, which end in `*`, are tried in this order."""
+    page = partial(Page, face)
+    table: dict[tuple[str, str], Handler] = {
+        ("GET", "/provider/all"): page(_providers),
+        ("GET", "/model/all"): page(_models),
+        ("POST", "/generate"): GenerateRoute(face, reading.read_plain),
+        ("POST", "/generate/prompt"): GenerateRoute(face, prompts.run),
+        ("POST", "/generate/image"): GenerateRoute(face, reading.read_vision, write_text),
+        ("POST", "/generate/generate-image"): page(images.generate_image),
+        ("POST", "/generate/edit-image"): page(images.edit_image),
+        ("POST", "/generate/embeddings"): page(embeddings.embeddings),
+        ("POST", "/generate/embeddings-v2"): page(embeddings.embeddings_v2),
+        ("POST", "/generate/system-one"): page(decisions.system_one),
+        ("GET", "/healthcheck"): page(_health),
+        ("POST", "/healthcheck"): page(_health_rows),
+        ("GET", "/model-usage/model"): page(_usage),
+        ("GET", "/prompt/all"): page(prompts.all_prompts),
+        ("POST", "/prompt"): page(prompts.create_prompt),
+        ("POST", "/prompt/optimize"): page(prompts.optimize),
+        ("POST", "/user/login"): page(_login, guarded=False),
+        ("GET", "/model/*"): page(_model),
+        ("GET", "/prompt/*"): page(prompts.one_prompt),
+        ("PUT", "/prompt/*"): page(prompts.change_prompt),
+        ("DELETE", "/prompt/*"): page(prompts.delete_prompt),
+    }
+    return table | {(method, "/*"): _nowhere for method in _METHODS}
+
+
+def _providers(face: Face, _: Exchange) -> Answer:
+    return 200, face.directory.providers()
+
+
+def _models(face: Face, _: Exchange) -> Answer:
+    return 200, face.directory.models()
+
+
+def _model(face: Face, exchange: Exchange) -> Answer:
+    found = face.directory.model(exchange.path.decode("latin-1").rpartition("/")[2])
+    return (404, {"message": "Model not found"}) if found is None else (200, found)
+
+
+def _health(face: Face, exchange: Exchange) -> Answer:
+    return 200, face.history.health(*span(exchange.query))
+
+
+def _health_rows(face: Face, _: Exchange) -> Answer:
+    return 200, face.history.rows()
+
+
+def _usage(face: Face, exchange: Exchange) -> Answer:
+    return 200, face.history.usage(*span(exchange.query))
+
+
+async def _login(face: Face, exchange: Exchange) -> Answer:
+    fields = read_object(exchange.body)
+    return 200, await face.accounts.login(fields.need_text("email"), fields.need_text("password"))
+
+
+def _nowhere(exchange: Exchange) -> None:
+    path = exchange.path.decode("latin-1")
+    message = f"Route {exchange.method}:{path} not found"
+    respond(exchange, 404, {"message": message, "error": "Not Found", "statusCode": 404})

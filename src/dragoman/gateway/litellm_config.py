@@ -1,0 +1,153 @@
+"""LiteLLM's config.yaml, as it is, -> what this gateway's own file would say. Pure but for the log.
+
+Read are model_list, router_settings, litellm_settings, general_settings and environment_variables. What the tables here do
+not obey is named in the log at the start, never swallowed; what is wrong is a ConfigurationError with file, line and key.
+Called by `config` for a file that has a model_list.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dragoman.core.errors import ConfigurationError
+from dragoman.gateway.config import Config, ServerEntry, TimeoutsEntry, check_key
+from dragoman.gateway.router_config import make_policy
+from dragoman.gateway.yaml_config import Document
+from dragoman.router.litellm_settings import RouterArguments, read_arguments
+from dragoman.router.model_list import ModelList, read_model_list
+from dragoman.router.policy import Policy
+
+logger = logging.getLogger("dragoman.gateway")
+
+_SECTIONS = ("model_list", "router_settings", "litellm_settings", "general_settings", "environment_variables")
+_FOR_THE_ROUTER = (
+    "num_retries",
+    "fallbacks",
+    "default_fallbacks",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+    "allowed_fails",
+    "cooldown_time",
+)
+"""Fields of litellm_settings that stand for the router's of the same name."""
+
+_LITELLM_SETTINGS = frozenset({*_FOR_THE_ROUTER, "request_timeout", "drop_params"})
+_GENERAL_SETTINGS = frozenset({"master_key", "max_request_size_mb"})
+_ROUTER_ONLY = {"stream_timeout": "give stream_timeout to the deployments", "model_list": "it stands beside router_settings"}
+_HARMLESS = frozenset({"set_verbose", "json_logs", "telemetry"})
+"""How LiteLLM itself talks: nothing is lost without them."""
+
+
+def read(document: Document, env: Mapping[str, str]) -> tuple[Config, Policy]:
+    """Raises ConfigurationError. What is not obeyed is logged, one warning each."""
+    sections = {name: _section(document, name) for name in _SECTIONS[1:]}
+    given = _router_arguments(sections)
+    arguments = _arguments(document, given)
+    models = _models(document, arguments, {**env, **sections["environment_variables"]})
+    config = _config(document, arguments, sections)
+    try:
+        policy = make_policy(models, arguments.settings, _names(models))
+    except ConfigurationError as problem:
+        raise document.error("router_settings", problem.message) from None
+    for told in (*models.skipped, *models.warnings, *arguments.warnings, *_not_obeyed(document.value, sections)):
+        logger.warning("%s: %s", document.file, told)
+    return config, policy
+
+
+def _section(document: Document, name: str) -> dict[str, Any]:
+    value = document.value.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise document.error(name, f"expected keys and values, found {type(value).__name__}")
+    return value or {}
+
+
+def _router_arguments(sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The router's arguments: its own section goes before litellm_settings."""
+    general = sections["litellm_settings"]
+    usual = {name: general[name] for name in _FOR_THE_ROUTER if name in general}
+    if "request_timeout" in general:
+        usual["timeout"] = general["request_timeout"]
+    own = {name: value for name, value in sections["router_settings"].items() if name not in _ROUTER_ONLY}
+    return usual | own
+
+
+def _arguments(document: Document, given: Mapping[str, Any]) -> RouterArguments:
+    try:
+        return read_arguments(given)
+    except ConfigurationError as problem:
+        raise _placed(document, problem.message) from None
+
+
+def _models(document: Document, arguments: RouterArguments, env: Mapping[str, str]) -> ModelList:
+    entries, usual = document.value["model_list"], arguments.rest.get("default_litellm_params") or {}
+    if not isinstance(entries, list) or not entries:
+        raise document.error("model_list", "expected a list of models, with at least one")
+    try:
+        return read_model_list(
+            [_with_defaults(entry, usual) for entry in entries],
+            env=env,
+            aliases=arguments.rest.get("model_group_alias"),
+            skip_invalid=bool(arguments.rest.get("ignore_invalid_deployments")),
+        )
+    except ConfigurationError as problem:
+        raise _placed(document, problem.message) from None
+
+
+def _with_defaults(entry: Any, usual: Mapping[str, Any]) -> Any:
+    params = entry.get("litellm_params") if isinstance(entry, dict) else None
+    return {**entry, "litellm_params": {**usual, **params}} if usual and isinstance(params, dict) else entry
+
+
+def _names(models: ModelList) -> list[str]:
+    return [entry["model_name"] for entry in models.entries.values()]
+
+
+def _config(document: Document, arguments: RouterArguments, sections: Mapping[str, dict[str, Any]]) -> Config:
+    general, litellm = sections["general_settings"], sections["litellm_settings"]
+    key = general.get("master_key")
+    if key is not None and not isinstance(key, str):
+        raise document.error("general_settings.master_key", "expected text")
+    check_key(document, "general_settings.master_key", key)
+    seconds = arguments.rest.get("timeout")
+    server, usual = ServerEntry(api_key=key), TimeoutsEntry()
+    if "max_request_size_mb" in general:
+        size = _number(document, "general_settings.max_request_size_mb", general["max_request_size_mb"], most=4096)
+        server = ServerEntry(api_key=key, max_body_mb=size)
+    if seconds is not None:
+        limit = _number(document, "router_settings.timeout", seconds, most=1e7)
+        usual = TimeoutsEntry(first_token=limit, idle=limit)
+    strict = litellm.get("drop_params") is False
+    return Config(server=server, timeouts=usual, retries=arguments.settings.retry.max_retries, strict=strict)
+
+
+def _number(document: Document, path: str, value: Any, *, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+        raise document.error(path, f"expected a number above 0, at most {most:g}, found {value!r}")
+    return float(value)
+
+
+def _not_obeyed(whole: Mapping[str, Any], sections: Mapping[str, dict[str, Any]]) -> Iterator[str]:
+    for name in whole:
+        if name not in _SECTIONS:
+            yield f"{name} is not obeyed: this gateway has no such section"
+    for name in sections["router_settings"].keys() & _ROUTER_ONLY.keys():
+        yield f"router_settings.{name} is not obeyed: {_ROUTER_ONLY[name]}"
+    for section, obeyed in (("litellm_settings", _LITELLM_SETTINGS), ("general_settings", _GENERAL_SETTINGS)):
+        for name in sections[section]:
+            if name not in obeyed | _HARMLESS:
+                yield f"{section}.{name} is not obeyed: there is no such setting here"
+
+
+_PLACE = re.compile(r"^((?:model_list\[\d+\]|model_group_alias)[\w.\[\]-]*): (.*)$", re.DOTALL)
+
+
+def _placed(document: Document, message: str) -> ConfigurationError:
+    """The error with the line of what it names."""
+    found = _PLACE.match(message)
+    if found is None:
+        return document.error("router_settings", message.removeprefix("Router: "))
+    path, problem = found.groups()
+    return document.error(path if path.startswith("model_list") else f"router_settings.{path}", problem)

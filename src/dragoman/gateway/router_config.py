@@ -1,0 +1,149 @@
+"""The `router` of a configuration -> the settings of the router's policy. Pure; called by `config`.
+
+    router: {strategy: uptime-latency, retries: {rate_limit: 1}, fallbacks: {fast: [large, local]}, cooldown: {failures: 5}}
+
+What it names is checked: kinds of failure, strategies, and the groups that fallbacks lead to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from dragoman.core.errors import ConfigurationError
+from dragoman.gateway.yaml_config import Document
+from dragoman.router import balance
+from dragoman.router.fallback import ANY, Fallbacks
+from dragoman.router.health import HealthPolicy
+from dragoman.router.model_list import ModelList
+from dragoman.router.outcome import CANCELLED, KINDS
+from dragoman.router.policy import Policy
+from dragoman.router.retry import RetryPolicy
+from dragoman.router.state import Settings
+
+_Name = Annotated[str, Meta(min_length=1)]
+_Count = Annotated[int, Meta(ge=0, le=1000)]
+_Seconds = Annotated[float, Meta(ge=0, le=1e7)]
+_Share = Annotated[float, Meta(ge=0, le=1)]
+_Lists = dict[_Name, tuple[_Name, ...]]
+_RETRIED = frozenset(KINDS) - {CANCELLED, "interrupted"}
+
+
+class CooldownEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a deployment is not asked for a while; see `router.health.HealthPolicy`. `allowed`: kind of failure -> how many in
+    a row are still borne. `seconds` is how long the first time, doubled each time after, up to `longest`.
+    """
+
+    enabled: bool = True
+    failures: Annotated[int, Meta(ge=1)] = 5
+    lowest_rate: _Share = 0.5
+    window: Annotated[float, Meta(gt=0, le=1e7)] = 30.0
+    seconds: _Seconds = 5.0
+    longest: _Seconds = 300.0
+    most_out: _Share = 0.75
+    allowed: dict[_Name, _Count] = {}
+
+
+class RouterEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How deployments are chosen, and what is done when one fails; see `router.state.Settings`. Names are of model groups.
+
+    `aliases`: another name -> the group it stands for. `retries`: kind of failure -> how many. `max_wait`: the longest wait in
+    seconds that a provider may ask for before a retry. `patience`: seconds a request waits when everybody is at a limit.
+    """
+
+    strategy: _Name = "uptime-latency"
+    strategy_arguments: dict[str, Any] = {}
+    group_strategy: dict[_Name, _Name] = {}
+    aliases: dict[_Name, _Name] = {}
+    retries: dict[_Name, _Count] = {}
+    retry_share: _Share = 0.1
+    max_wait: _Seconds = 60.0
+    fallbacks: _Lists = {}
+    default_fallbacks: tuple[_Name, ...] = ()
+    context_window_fallbacks: _Lists = {}
+    content_policy_fallbacks: _Lists = {}
+    max_fallbacks: _Count = 5
+    cooldown: CooldownEntry = CooldownEntry()
+    patience: _Seconds = 0.0
+    fixed_windows: bool = False
+    max_parallel: Annotated[int, Meta(ge=1)] | None = None
+    tag_filtering: bool = False
+    all_tags: bool = False
+
+
+def settings(document: Document, entry: RouterEntry, *, retries: int) -> Settings:
+    """Raises ConfigurationError that names file, line and key. `retries` is for each kind that `entry` says nothing of."""
+    _check_kinds(document, "router.retries", entry.retries)
+    _check_kinds(document, "router.cooldown.allowed", entry.cooldown.allowed)
+    _check_strategies(document, entry)
+    anything = {ANY: entry.default_fallbacks} if entry.default_fallbacks else {}
+    return Settings(
+        strategy=entry.strategy,
+        strategy_arguments=entry.strategy_arguments,
+        group_strategy=entry.group_strategy,
+        retry=RetryPolicy(max_retries=retries, max_wait=entry.max_wait, by_kind=entry.retries),
+        retry_share=entry.retry_share,
+        health=_health(entry.cooldown),
+        fallbacks=Fallbacks(
+            any={**anything, **entry.fallbacks},
+            context_window=entry.context_window_fallbacks,
+            content_policy=entry.content_policy_fallbacks,
+            most=entry.max_fallbacks,
+        ),
+        patience=entry.patience,
+        fixed_windows=entry.fixed_windows,
+        max_parallel=entry.max_parallel,
+        tag_filtering=entry.tag_filtering,
+        all_tags=entry.all_tags,
+    )
+
+
+def _health(entry: CooldownEntry) -> HealthPolicy:
+    return HealthPolicy(
+        enabled=entry.enabled,
+        failures=entry.failures,
+        lowest_rate=entry.lowest_rate,
+        window=entry.window,
+        base=entry.seconds,
+        longest=entry.longest,
+        most_out=entry.most_out,
+        allowed=entry.allowed,
+    )
+
+
+def make_policy(models: ModelList, chosen: Settings, names: Iterable[str]) -> Policy:
+    """The policy over `names`, one for each deployment. The catalog is loaded only where there is something to choose.
+
+    Raises ConfigurationError for a fallback to a name that is not there.
+    """
+    listed = list(names)
+    if len(set(listed)) == len(listed) and not _any_fallback(chosen.fallbacks):
+        return Policy(models, chosen)
+    from dragoman.router.catalog_facts import facts_of  # noqa: PLC0415 - 2 MB, which a gateway without choices does not need
+
+    return Policy(models, chosen, facts_of=facts_of)
+
+
+def _any_fallback(fallbacks: Fallbacks) -> bool:
+    return bool(fallbacks.any or fallbacks.context_window or fallbacks.content_policy)
+
+
+def _check_kinds(document: Document, path: str, given: Mapping[str, int]) -> None:
+    for kind in given:
+        if kind not in _RETRIED:
+            raise document.error(f"{path}.{kind}", f"unknown kind of failure; there are: {', '.join(sorted(_RETRIED))}")
+
+
+def _check_strategies(document: Document, entry: RouterEntry) -> None:
+    named = {"router.strategy": entry.strategy} | {
+        f"router.group_strategy.{group}": name for group, name in entry.group_strategy.items()
+    }
+    for path, name in named.items():
+        if name not in balance.STRATEGIES:
+            raise document.error(path, f"there is no strategy {name!r}; there are: {', '.join(balance.STRATEGIES)}")
+    try:
+        balance.strategy(entry.strategy, entry.strategy_arguments)
+    except ConfigurationError as problem:
+        raise document.error("router.strategy_arguments", problem.message) from None

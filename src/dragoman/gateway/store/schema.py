@@ -1,0 +1,110 @@
+"""The tables. What is asked for by column is a column, the rest of a record is JSON beside it. Migrations make them.
+
+`ledger` and `changes` are appended to and never updated. Money is nano-dollars in 64 bits (up to 9 billion dollars a sum).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+scopes = Table(
+    "scopes",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("id", String(260), primary_key=True),
+    Column("alias", String(256), nullable=False),
+    Column("organization", String(256), nullable=False),
+    Column("team", String(256), nullable=False),
+    Column("user", String(256), nullable=False),
+    Column("created", Double, nullable=False),
+    Column("record", Text, nullable=False),
+    Index("scopes_created", "kind", "created"),
+    Index("scopes_alias", "kind", "alias"),
+    Index("scopes_team", "kind", "team"),
+    Index("scopes_user", "kind", "user"),
+    Index("scopes_organization", "kind", "organization"),
+)
+
+key_hashes = Table(
+    "key_hashes",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("key", String(256), nullable=False),
+    Column("until", Double, nullable=True),
+    Index("key_hashes_key", "key"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("ended", Double, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("request_id", String(256), nullable=False),
+    Column("key", String(256), nullable=False),
+    Column("team", String(256), nullable=False),
+    Column("user", String(256), nullable=False),
+    Column("organization", String(256), nullable=False),
+    Column("end_user", String(256), nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("operation", String(32), nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("charged", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),
+    Index("ledger_ended", "ended"),
+    Index("ledger_key", "key", "ended"),
+    Index("ledger_team", "team", "ended"),
+    Index("ledger_user", "user", "ended"),
+    Index("ledger_request", "request_id"),
+)
+
+ledger_tags = Table(
+    "ledger_tags",
+    metadata,
+    Column("tag", String(256), primary_key=True),
+    Column("row", String(64), primary_key=True),
+    Column("ended", Double, nullable=False),
+    Index("ledger_tags_ended", "ended"),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("id", String(260), primary_key=True),
+    Column("part", String(280), primary_key=True),
+    Column("window", String(64), primary_key=True),
+    Column("nano", BigInteger, nullable=False),
+    Column("moved", Double, nullable=False),
+    Index("counters_moved", "moved"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("worker", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("id", String(260), primary_key=True),
+    Column("part", String(280), primary_key=True),
+    Column("window", String(64), primary_key=True),
+    Column("nano", BigInteger, nullable=False),
+    Column("until", Double, nullable=False),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("id", String(260), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)

@@ -1,0 +1,255 @@
+"""Strategies: which of several deployments that could all answer. One class each, and one table of names at the end.
+
+They choose among nodes that `plan` has found fit, never look at cooldowns or limits themselves, and learn from outcomes
+through `record`. A strategy of your own is a `Strategy` with a `choose`. The names are LiteLLM's, the algorithms its
+documented ones; the default is `uptime-latency`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+from dragoman.core.errors import ConfigurationError
+from dragoman.router.health import success_rate
+from dragoman.router.limits import Amounts
+from dragoman.router.outcome import SUCCESS, Outcome
+from dragoman.router.state import BUSY, Ask, Node, RequestFacts
+
+Weight = Callable[[Node], float | None]
+
+
+class Strategy:
+    """`draws`: it is shown no more than so many, drawn by chance, so a decision costs the same however many there are."""
+
+    draws: int | None = None
+
+    def choose(self, nodes: Sequence[Node], ask: Ask) -> Node:
+        """One of `nodes`, which are at least one. `ask.now` is in seconds."""
+        raise NotImplementedError
+
+    def record(self, node: Node, facts: RequestFacts, outcome: Outcome, now: float) -> None:
+        """An attempt at `node` has ended."""
+
+    def explain(self, node: Node, ask: Ask) -> str:  # noqa: ARG002 - for strategies that need it
+        """What it sees in this node, for people."""
+        return f"{node.in_flight} in flight"
+
+
+class SimpleShuffle(Strategy):
+    """By chance, in proportion to weight, else rpm, else tpm: the first of these that any of the nodes has."""
+
+    def choose(self, nodes: Sequence[Node], ask: Ask) -> Node:
+        for measure in _SHARES:
+            weights = [measure(node) or 0.0 for node in nodes]
+            if any(weights):
+                return ask.rng.choices(nodes, weights)[0]
+        return nodes[int(ask.rng.random() * len(nodes))]
+
+    def explain(self, node: Node, ask: Ask) -> str:  # noqa: ARG002 - as the strategies that need it
+        return f"weight {node.terms.weight}, rpm {node.terms.rpm}, tpm {node.terms.tpm}"
+
+
+_SHARES: tuple[Weight, ...] = (lambda node: node.terms.weight, lambda node: node.terms.rpm, lambda node: node.terms.tpm)
+
+
+class LeastBusy(Strategy):
+    """The fewest requests in flight; of several such, by chance."""
+
+    def choose(self, nodes: Sequence[Node], ask: Ask) -> Node:
+        fewest = min(node.in_flight for node in nodes)
+        return _any([node for node in nodes if node.in_flight == fewest], ask.rng)
+
+
+class LatencyBased(Strategy):
+    """The lowest average of the last answers, in seconds per token (streams: seconds to the first token); those within
+    `lowest_latency_buffer` of it, as a share, by chance. Who was not used within `ttl` seconds counts as zero.
+    """
+
+    penalty = 1000.0
+
+    def __init__(self, *, ttl: float = 3600.0, lowest_latency_buffer: float = 0.0, max_latency_list_size: int = 10) -> None:
+        self._ttl = ttl
+        self._buffer = lowest_latency_buffer
+        self._size = max_latency_list_size
+
+    def choose(self, nodes: Sequence[Node], ask: Ask) -> Node:
+        averages = [self._average(node, ask) for node in nodes]
+        most = min(averages) * (1.0 + self._buffer)
+        return _any([node for node, average in zip(nodes, averages, strict=True) if average <= most], ask.rng)
+
+    def record(self, node: Node, facts: RequestFacts, outcome: Outcome, now: float) -> None:
+        if outcome.kind not in (SUCCESS, "timeout"):
+            return
+        if node.memory is None:
+            node.memory = (deque(maxlen=self._size), deque(maxlen=self._size))
+        if outcome.kind == "timeout":
+            sample = self.penalty
+        elif outcome.first_token is not None:
+            sample = outcome.first_token
+        else:
+            sample = outcome.seconds / max(1, outcome.output_tokens)
+        node.memory[facts.stream].append((now, sample))
+
+    def explain(self, node: Node, ask: Ask) -> str:
+        return f"average {self._average(node, ask):.3f} s"
+
+    def _average(self, node: Node, ask: Ask) -> float:
+        kept = [sample for at, sample in node.memory[ask.facts.stream] if ask.now - at < self._ttl] if node.memory else []
+        return sum(kept) / len(kept) if kept else 0.0
+
+
+class UsageBased(Strategy):
+    """The fewest tokens in the last minute; of several such, by chance. Limits are exact, see `limits`."""
+
+    def choose(self, nodes: Sequence[Node], ask: Ask) -> Node:
+        used = [_tokens(node).used(ask.now) for node in nodes]
+        fewest = min(used)
+        return _any([node for node, amount in zip(nodes, used, strict=True) if amount == fewest], ask.rng)
+
+    def record(self, node: Node, facts: RequestFacts, outcome: Outcome, now: float) -> None:  # noqa: ARG002 - as above
+        _tokens(node).add(outcome.input_tokens + outcome.output_tokens, now)
+
+    def explain(self, node: Node, ask: Ask) -> str:
+        return f"{_tokens(node).used(ask.now)} tokens in the last minute"
+
+
+class CostBased(Strategy):
+    """The lowest sum of the rates in and out; of several such, by chance. Who has no known price comes last."""
+
+    def choose(self, nodes: Sequence[Node], ask: Ask) -> Node:
+        rates = [_rate(node) for node in nodes]
+        lowest = min(rates)
+        return _any([node for node, rate in zip(nodes, rates, strict=True) if rate == lowest], ask.rng)
+
+    def explain(self, node: Node, ask: Ask) -> str:  # noqa: ARG002 - as the strategies that need it
+        return "no price known" if node.rates is None else f"{_rate(node) / 1e9:.3f} dollars per million tokens in and out"
+
+
+class UptimeLatency(Strategy):
+    """The best of a few drawn by chance, by what a request there is expected to cost: its time, or how long the place has given
+    no sign of life, more the more requests wait there for their first token, divided by a power of the success rate, which
+    charges what a failure costs. Of nearly equal ones, by chance.
+
+    Who is unknown is explored, by one request at a time. Who was not heard of for `stale` seconds is tried again when it looks
+    nearly as good, or else by one decision in `explore_every`.
+    """
+
+    draws = 3
+
+    def __init__(
+        self, *, stale: float = 20.0, explore_every: int = 256, uptime_power: float = 3.0, equal: float = 0.05
+    ) -> None:
+        self._stale = stale
+        self._explore = 1.0 / explore_every
+        self._power = uptime_power
+        self._near = 1.0 + equal
+
+    def choose(self, nodes: Sequence[Node], ask: Ask) -> Node:
+        typical = 0.0
+        if None in [node.speed.seen for node in nodes]:
+            new = [node for node in nodes if node.speed.seen is None and self._new(node, ask)]
+            if new:
+                return _any(new, ask.rng)
+            typical = _typical(nodes, ask)
+        costs = [self.cost(node, ask, typical) for node in nodes]
+        near = min(costs) * self._near
+        if max(costs) > near:
+            explored = self._explored(nodes, costs, near, ask)
+            if explored is not None:
+                return explored
+        return _any([node for node, cost in zip(nodes, costs, strict=True) if cost <= near], ask.rng)
+
+    def cost(self, node: Node, ask: Ask, unknown: float = 0.0) -> float:
+        """Seconds, as it were. `unknown` stands for the expected time where nothing is known."""
+        facts, speed = ask.facts, node.speed
+        expected = speed.expected(facts.input_tokens, facts.stream)
+        seconds = unknown if expected is None else expected
+        if node.silent:
+            seconds = max(seconds, ask.now - node.sign) * (1.0 + node.silent / BUSY)
+        if facts.output_tokens and facts.stream and speed.rate:
+            seconds += facts.output_tokens / speed.rate
+        health = node.health
+        if health.bad or health.old_bad:
+            seconds /= success_rate(health, node.group.health, ask.now) ** self._power
+        weight = node.terms.weight
+        return seconds if weight is None else seconds / weight if weight > 0 else _NEVER
+
+    def explain(self, node: Node, ask: Ask) -> str:
+        return f"cost {self.cost(node, ask):.3f} s, success {self._rate(node, ask.now):.3f}"
+
+    def _explored(self, nodes: Sequence[Node], costs: list[float], near: float, ask: Ask) -> Node | None:
+        """One of the worse ones whose figures are old, if its turn has come."""
+        group = nodes[0].group
+        turn = group.explore >= 1.0
+        group.explore = 1.0 if turn else group.explore + self._explore
+        for node, cost in zip(nodes, costs, strict=True):
+            if near < cost < _NEVER and not node.in_flight and ask.now - (node.speed.seen or ask.now) >= self._stale:
+                if cost <= _WORTH_A_LOOK * near:
+                    return node
+                if turn:
+                    group.explore = 0.0
+                    return node
+        return None
+
+    def _new(self, node: Node, ask: Ask) -> bool:
+        """Nothing is known of it, nobody is finding out, and it has not only failed."""
+        return not node.in_flight and self._rate(node, ask.now) > _DOUBTFUL
+
+    @staticmethod
+    def _rate(node: Node, now: float) -> float:
+        return success_rate(node.health, node.group.health, now)
+
+
+_DOUBTFUL = 0.6
+"""Who has only failed twice is no unknown any more."""
+
+_WORTH_A_LOOK = 1.25
+_NEVER = float("inf")
+
+
+def _typical(nodes: Sequence[Node], ask: Ask) -> float:
+    """What to expect of one that is being found out: twice of those that are known; a second when nobody is."""
+    facts = ask.facts
+    known = [node.speed.expected(facts.input_tokens, facts.stream) for node in nodes]
+    found = [seconds for seconds in known if seconds is not None]
+    return 2.0 * sum(found) / len(found) if found else 1.0
+
+
+def _any(nodes: list[Node], rng: Random) -> Node:
+    return nodes[0] if len(nodes) == 1 else nodes[int(rng.random() * len(nodes))]
+
+
+def _rate(node: Node) -> float:
+    return _NEVER if node.rates is None else sum(node.rates)
+
+
+def _tokens(node: Node) -> Amounts:
+    if node.memory is None:
+        node.memory = Amounts()
+    found: Amounts = node.memory
+    return found
+
+
+STRATEGIES: dict[str, Callable[..., Strategy]] = {
+    "simple-shuffle": SimpleShuffle,
+    "least-busy": LeastBusy,
+    "latency-based-routing": LatencyBased,
+    "usage-based-routing": UsageBased,
+    "usage-based-routing-v2": UsageBased,
+    "cost-based-routing": CostBased,
+    "uptime-latency": UptimeLatency,
+}
+
+
+def strategy(name: str, arguments: dict[str, Any] | None = None) -> Strategy:
+    """A new one of this name. Raises ConfigurationError for an unknown name or argument."""
+    made = STRATEGIES.get(name)
+    if made is None:
+        raise ConfigurationError(f"routing_strategy: there is no {name!r}; there are: {', '.join(STRATEGIES)}")
+    try:
+        return made(**arguments or {})
+    except TypeError as problem:
+        raise ConfigurationError(f"routing_strategy_args: {name} does not take them: {problem}") from None

@@ -1,0 +1,372 @@
+"""One call's way through the policy. The engine asks `next`, does what it says, and tells how it went.
+
+step = session.next(now)        a Deployment to ask; a Wait to sleep; or Exhausted, with the error to raise
+session.failed(error, now)      then `next` again
+session.started(now)            the first token has come (streams)
+session.succeeded(now, ...)     or session.cancelled(now): it is over
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from dragoman.core.errors import (
+    CallError,
+    ContextWindowExceededError,
+    DragomanError,
+    ErrorDetail,
+    NoDeploymentError,
+    RateLimitError,
+)
+from dragoman.router.deployment import Deployment
+from dragoman.router.direct import Exhausted, Step, Wait
+from dragoman.router.fallback import Chain
+from dragoman.router.health import success_rate
+from dragoman.router.hedge import hedge_after, may_hedge
+from dragoman.router.outcome import CANCELLED, KINDS, SUCCESS, Outcome, failure
+from dragoman.router.plan import Drop, choose, choose_out, drops_of
+from dragoman.router.retry import back_off
+from dragoman.router.state import (
+    Ask,
+    Attempt,
+    Group,
+    Node,
+    RequestFacts,
+    begin_attempt,
+    end_attempt,
+    estimated_cost,
+    first_token,
+)
+
+if TYPE_CHECKING:
+    from dragoman.router.policy import Policy
+
+POLL = 0.05
+"""Seconds between two looks when what is waited for has no date: another request must end."""
+
+
+class NoCapacityError(NoDeploymentError, RateLimitError):
+    """Every deployment is at a limit, or was told to wait: a NoDeploymentError that is a RateLimitError too."""
+
+    status_code = 429
+    type = "rate_limit_error"
+
+    def __init__(self, message: str, *, drops: tuple[Any, ...] = (), retry_after: float | None = None) -> None:
+        RateLimitError.__init__(self, message, retry_after=retry_after, attempts=0)
+        self.drops = drops
+
+
+class Session:
+    """A call under policy. `trail` has every attempt, in order; several may run at once when one is hedged."""
+
+    __slots__ = (
+        "_ask",
+        "_budget",
+        "_chain",
+        "_changes",
+        "_count",
+        "_error",
+        "_facts",
+        "_group",
+        "_groups",
+        "_kind",
+        "_panicked",
+        "_patient_until",
+        "_policy",
+        "_retry",
+        "_risk",
+        "_rng",
+        "_tried",
+        "_waited",
+        "trail",
+    )
+
+    def __init__(self, policy: Policy, group: Group, facts: RequestFacts, rng: Random) -> None:
+        self._policy = policy
+        self._facts = facts
+        self._rng = rng
+        self._ask = Ask(facts, 0.0, rng)
+        self._chain: Chain | None = None
+        self._groups: tuple[Group, ...] = (group,)
+        self._budget = group.retry_budget
+        self._risk = 1.0
+        self._kind: str | None = None
+        self._error: CallError | None = None
+        self._panicked = False
+        self._waited = False
+        self._patient_until: float | None = None
+        self._changes: dict[str, Any] | None = None
+        self.trail: list[Attempt] = []
+        self._enter(group)
+
+    @property
+    def changes(self) -> dict[str, Any] | None:
+        """What a fallback of the request's own wants different in the latest attempt."""
+        return self.trail[-1].changes if self.trail else None
+
+    def next(self, now: float) -> Step:
+        """Whom to ask, how long to wait first, or that it is over. Never a Wait that no attempt could follow."""
+        deadline = self._facts.deadline
+        if deadline is not None and now >= deadline and self._error is not None:
+            return self._over(now)
+        while True:
+            step = self._here(now)
+            if step is not None:
+                return step
+            if not self._hop():
+                return self._last_resort(now)
+
+    def failed(self, error: BaseException, now: float, attempt: Attempt | None = None) -> None:
+        """The attempt (the latest, unless told) failed. Told twice, or before any attempt, it changes nothing."""
+        ended = self._running(attempt)
+        if ended is None:
+            return
+        outcome = failure(error, seconds=now - ended.began)
+        self._end(ended, outcome, now)
+        if isinstance(error, CallError):
+            self._error, self._kind = error, outcome.kind
+
+    def started(self, now: float, attempt: Attempt | None = None) -> None:
+        """Its first token has come."""
+        begun = self._running(attempt)
+        if begun is not None:
+            first_token(begun, now)
+
+    def succeeded(self, now: float, *, input_tokens: int = 0, output_tokens: int = 0, attempt: Attempt | None = None) -> None:
+        """The answer is there as a whole. Told twice it changes nothing."""
+        ended = self._running(attempt)
+        if ended is None:
+            return
+        first = None if ended.first_token is None else ended.first_token - ended.began
+        outcome = Outcome(seconds=now - ended.began, first_token=first, input_tokens=input_tokens, output_tokens=output_tokens)
+        self._end(ended, outcome, now)
+
+    def cancelled(self, now: float, attempt: Attempt | None = None) -> None:
+        """The client left, or another attempt was quicker: nobody's fault. Without `attempt`, all that run."""
+        if self._waited:
+            self._waited = False
+            self._budget.settle(self._risk, failed=False)
+        for ended in self.trail if attempt is None else (attempt,):
+            if ended.outcome is None:
+                self._end(ended, Outcome(kind=CANCELLED, seconds=now - ended.began), now)
+
+    def hedge_after(self) -> float | None:
+        """Seconds after its begin at which the running attempt, still silent, is to be hedged; None for never."""
+        hedge = self._policy.settings.hedge
+        return None if hedge is None else hedge_after(hedge, self.trail[-1].node.speed)
+
+    def hedge(self, now: float) -> Attempt | None:
+        """A second attempt elsewhere in the group, begun; None when nobody is there or the budget says no."""
+        hedge, budget = self._policy.settings.hedge, self._groups[0].hedge_budget
+        node = choose(self._group, self._at(now), self._tried)
+        if hedge is None or budget is None or node is None:
+            return None
+        if not may_hedge(hedge, budget, estimated_cost(node, self._facts)):
+            return None
+        self._begin(node, now, "hedge")
+        return self.trail[-1]
+
+    # The group the call is at
+
+    def _enter(self, group: Group) -> None:
+        self._group = group
+        self._retry = self._policy.retry_of(group, self._facts)
+        self._kind = None
+        self._count = 0
+        self._tried: list[Node] = []
+        self._waited = False
+
+    def _here(self, now: float) -> Step | None:
+        """The next step within the group; None when it has nothing more to give."""
+        kind = self._kind
+        if kind is None:
+            node = choose(self._group, self._at(now))
+            return None if node is None else self._begin(node, now, "first")
+        if not self._retry.allows(kind, self._count):
+            return None
+        if self._waited:
+            self._waited = False
+            node = choose(self._group, self._at(now))
+            if node is None:
+                self._budget.settle(self._risk, failed=False)
+                return None
+            return self._begin(node, now, "retry", risk=self._risk)
+        node = choose(self._group, self._at(now), self._tried)
+        if node is not None:
+            return self._begin(node, now, "retry elsewhere", risk=self._risk) if self._pay(_risk(node, now)) else None
+        return self._again(kind, now)
+
+    def _again(self, kind: str, now: float) -> Wait | None:
+        """All have been asked: one of them again, after a wait, if its failure was of the kind that passes."""
+        if not self._retry.again(kind):
+            return None
+        wait = back_off(self._retry, self._count, self._rng)
+        if choose(self._group, self._at(now)) is None:
+            soonest = _soonest(drops_of(self._group, self._facts, now))
+            if soonest is None or soonest > self._retry.max_wait or self._fallback_ahead():
+                return None
+            wait += soonest
+        if not self._in_time(now + wait) or not self._pay(_risk(self.trail[-1].node, now)):
+            return None
+        self._waited = True
+        return Wait(wait)
+
+    def _at(self, now: float) -> Ask:
+        self._ask.now = now
+        return self._ask
+
+    def _begin(self, node: Node, now: float, reason: str, *, risk: float | None = None) -> Deployment:
+        facts = self._facts
+        tokens = facts.input_tokens + facts.output_tokens
+        begin_attempt(node, tokens, now)
+        self.trail.append(Attempt(node, now, reserved=tokens, risk=risk, reason=reason, changes=self._changes))
+        self._tried.append(node)
+        self._count += 1
+        return node.deployment
+
+    def _running(self, attempt: Attempt | None) -> Attempt | None:
+        """The attempt that is meant, if it has not ended."""
+        if attempt is None:
+            attempt = self.trail[-1] if self.trail else None
+        return attempt if attempt is not None and attempt.outcome is None else None
+
+    def _end(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
+        if attempt.risk is not None:
+            self._budget.settle(attempt.risk, failed=outcome.kind not in (SUCCESS, CANCELLED))
+        ejected = end_attempt(attempt, outcome, self._facts, now)
+        if ejected and outcome.kind == "credential":
+            self._policy.refuse_credential(attempt.node, now)
+
+    # Beyond it
+
+    def _hop(self) -> bool:
+        """Go on to the next group of the chain, if the failure is of a kind that another group may mend."""
+        kind = self._kind
+        if kind is not None and not KINDS[kind].fallback:
+            return False
+        chain = self._chain
+        if chain is None:
+            chain = self._chain = Chain(self._policy.settings.fallbacks, self._group.name, self._facts.fallbacks)
+        chain.failed(self._group.name, kind or self._why_nobody())
+        while (hop := chain.next()) is not None:
+            group = self._policy.find(hop.group)
+            if group is not None and group not in self._groups:
+                self._groups += (group,)
+                self._changes = hop.changes or None
+                self._enter(group)
+                return True
+        return False
+
+    def _why_nobody(self) -> str | None:
+        """A prompt too long for each of the group goes where such prompts go, before anybody has refused it."""
+        if not self._facts.input_tokens:
+            return None
+        drops = drops_of(self._group, self._facts, 0.0)
+        return "context_window" if drops and all(drop.kind == "window" for drop in drops) else None
+
+    def _fallback_ahead(self) -> bool:
+        return self._group.has_fallback or bool(self._facts.fallbacks)
+
+    def _last_resort(self, now: float) -> Step:
+        """Nobody is in. The least bad of those that are out by guess; else wait if asked to; else it is over."""
+        untouched = self._error is None
+        if not self._panicked and (untouched or self._may_panic()):
+            self._panicked = True
+            for group in self._groups:
+                node = choose_out(group, self._at(now), [attempt.node for attempt in self.trail])
+                if node is not None and (untouched or self._pay(1.0)):
+                    return self._begin(node, now, "panic: nobody is in", risk=None if untouched else 1.0)
+        return self._patience(now) if untouched else self._over(now)
+
+    def _may_panic(self) -> bool:
+        return self._kind is not None and KINDS[self._kind].again and self._retry.allows(self._kind, len(self.trail))
+
+    def _patience(self, now: float) -> Step:
+        """Nothing was sent yet: wait for capacity as long as the caller, or the configuration, has patience."""
+        given = self._policy.settings.patience if self._facts.patience is None else self._facts.patience
+        if self._patient_until is None:
+            self._patient_until = now + given
+        soonest = _soonest(self.drops(now))
+        wait = POLL if soonest is None else soonest + POLL * self._rng.random()
+        busy = soonest is not None or any(drop.kind == "limit" for drop in self.drops(now))
+        if not busy or now + wait > self._patient_until or not self._in_time(now + wait):
+            return self._over(now)
+        self._chain, self._groups, self._panicked = None, self._groups[:1], False
+        self._changes = None
+        self._enter(self._groups[0])
+        return Wait(wait)
+
+    def _over(self, now: float) -> Exhausted:
+        drops = self.drops(now)
+        soonest = _soonest(drops)
+        error = self._error or nobody(self._groups[0].name, drops, soonest)
+        return Exhausted(error=error, drops=drops, retry_after=soonest)
+
+    def drops(self, now: float) -> tuple[Drop, ...]:
+        """Who of the groups the call has come to cannot be asked now, and why."""
+        return tuple(drop for group in self._groups for drop in drops_of(group, self._facts, now))
+
+    def _pay(self, risk: float) -> bool:
+        """From the budget of the group that was asked for, whichever the call has come to."""
+        self._risk = risk
+        return self._budget.take(risk)
+
+    def _in_time(self, moment: float) -> bool:
+        deadline = self._facts.deadline
+        return deadline is None or moment < deadline
+
+
+def nobody(group: str, drops: tuple[Drop, ...], soonest: float | None) -> DragomanError:
+    """The error for a call that nobody could be asked, with the reasons in it."""
+    told = "; ".join(f"{drop.deployment}: {drop.reason}" for drop in drops[:8]) or "it has no deployments"
+    more = f"; and {len(drops) - 8} more" if len(drops) > 8 else ""
+    message = f"no deployment of {group!r} can be asked: {told}{more}"
+    if drops and all(drop.kind == "window" for drop in drops):
+        detail = ErrorDetail(message=message, code="context_length_exceeded")
+        return ContextWindowExceededError(message, detail=detail, attempts=0)
+    if soonest is not None or any(drop.kind == "limit" for drop in drops):
+        return NoCapacityError(message, drops=drops, retry_after=soonest)
+    return NoDeploymentError(message, drops=drops)
+
+
+def _risk(node: Node, now: float) -> float:
+    return 1.0 - success_rate(node.health, node.group.health, now)
+
+
+def _soonest(drops: tuple[Drop, ...]) -> float | None:
+    waits = [drop.retry_after for drop in drops if drop.retry_after is not None]
+    return min(waits) if waits else None
+
+
+class Guarded:
+    """A session whose every step holds a lock: for a policy that several threads share."""
+
+    __slots__ = ("_lock", "_session", "cancelled", "drops", "failed", "next", "started", "succeeded")
+
+    def __init__(self, session: Session, lock: AbstractContextManager[Any]) -> None:
+        self._session = session
+        self._lock = lock
+        self.next = self._held(session.next)
+        self.failed = self._held(session.failed)
+        self.started = self._held(session.started)
+        self.succeeded = self._held(session.succeeded)
+        self.cancelled = self._held(session.cancelled)
+        self.drops = self._held(session.drops)
+
+    @property
+    def trail(self) -> list[Attempt]:
+        return self._session.trail
+
+    @property
+    def changes(self) -> dict[str, Any] | None:
+        return self._session.changes
+
+    def _held(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        def held(*given: Any, **named: Any) -> Any:
+            with self._lock:
+                return act(*given, **named)
+
+        return held

@@ -1,0 +1,98 @@
+"""How fast a deployment has been: time to the first token, time of a whole answer, tokens a second. Learnt from real traffic.
+
+Peak-sensitive moving averages: a slow answer is believed at once by half, a fast one only as time passes, so a deployment
+that turns slow is left quickly and taken back carefully. By size of the request. Pure; `state` feeds it, `balance` reads it.
+"""
+
+from __future__ import annotations
+
+from math import exp
+
+SIZES = (1_000, 8_000, 64_000)
+"""Input tokens that part the four classes."""
+
+RISE = 0.5
+FALL = 0.1
+MEMORY = 10.0
+"""Of a slower sample half is believed, of a faster one at least a tenth, and all of it long after `MEMORY` seconds."""
+
+_CLASSES = len(SIZES) + 1
+_FEW = 8
+_KEPT = 64
+
+
+def size_class(input_tokens: int) -> int:
+    return sum(input_tokens >= size for size in SIZES)
+
+
+class Speed:
+    """`seen` is when it was last learnt from (seconds). All values are seconds, `rate` is tokens a second."""
+
+    __slots__ = ("_firsts", "_place", "_rate_at", "_stamps", "_values", "rate", "seen")
+
+    def __init__(self) -> None:
+        self._values: list[float | None] = [None] * (2 * _CLASSES)
+        self._stamps = [0.0] * (2 * _CLASSES)
+        self._firsts: list[float] = []
+        self._place = 0
+        self._rate_at = 0.0
+        self.rate: float | None = None
+        self.seen: float | None = None
+
+    def learn(
+        self, *, input_tokens: int, output_tokens: int, first_token: float | None, seconds: float, now: float, good: bool = True
+    ) -> None:
+        """A success, or (not `good`) a timeout, which counts as an answer that took this long."""
+        self.seen = now
+        size = size_class(input_tokens)
+        if first_token is None:
+            self._blend(_CLASSES + size, seconds, now)
+            if not good:
+                self._blend(size, seconds, now)
+            return
+        self._blend(size, first_token, now)
+        self._remember(first_token)
+        taken = seconds - first_token
+        if output_tokens >= _FEW and taken > 0:
+            rate = output_tokens / taken
+            self.rate = rate if self.rate is None else self.rate + self._weight(self._rate_at, now) * (rate - self.rate)
+            self._rate_at = now
+
+    def expected(self, input_tokens: int, stream: bool) -> float | None:  # noqa: FBT001 - the hot path
+        """Seconds until the first token of a `stream`, or until the whole answer; None when nothing is known."""
+        start = 0 if stream else _CLASSES
+        value = self._values[start + size_class(input_tokens) if input_tokens >= SIZES[0] else start]
+        return self._nearest(start) if value is None else value
+
+    def first_token_quantile(self, share: float) -> float | None:
+        """Of the last 64 times to first token; None while there are too few to tell."""
+        count = len(self._firsts)
+        return sorted(self._firsts)[min(count - 1, int(share * count))] if count >= 2 * _FEW else None
+
+    def _nearest(self, start: int) -> float | None:
+        """What other sizes took, else what the other way of answering took: better than nothing."""
+        known = [value for value in self._values[start : start + _CLASSES] if value is not None]
+        known = known or [value for value in self._values if value is not None]
+        return sum(known) / len(known) if known else None
+
+    def _blend(self, place: int, sample: float, now: float) -> None:
+        old = self._values[place]
+        if old is None:
+            self._values[place] = sample
+        elif sample > old:
+            self._values[place] = old + RISE * (sample - old)
+        else:
+            self._values[place] = old + self._weight(self._stamps[place], now) * (sample - old)
+        self._stamps[place] = now
+
+    @staticmethod
+    def _weight(then: float, now: float) -> float:
+        """How much of a sample is believed when the last one was `then`: the longer ago, the more."""
+        return max(FALL, 1.0 - exp((then - now) / MEMORY))
+
+    def _remember(self, first_token: float) -> None:
+        if len(self._firsts) < _KEPT:
+            self._firsts.append(first_token)
+        else:
+            self._firsts[self._place] = first_token
+            self._place = (self._place + 1) % _KEPT

@@ -1,0 +1,418 @@
+"""The admin API: LiteLLM's shapes, denied by default, secrets shown once, every change at once and in the audit log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from dragoman.catalog.cost import Cost
+from dragoman.cli.keys import keys as command
+from dragoman.core.chat import Usage
+from dragoman.core.errors import BudgetExceededError
+from dragoman.gateway.admin import routes
+from dragoman.gateway.admin.desk import Desk
+from dragoman.gateway.governance.governance import Policy
+from dragoman.gateway.store.shipping import Pace, begin
+from support.governing import NOW, call, facts, header
+
+httpx2 = pytest.importorskip("httpx2")
+
+MASTER = "sk-master-key-0123456789"
+
+
+class Api:
+    """The API in this process, and a clock that stands still until told."""
+
+    def __init__(self, governance: Any, shipping: Any) -> None:
+        self.governance = governance
+        self.shipping = shipping
+        self.now = NOW
+        self.routes = routes(Desk(governance, shipping, clock=lambda: self.now))
+        transport = httpx2.ASGITransport(Starlette(routes=self.routes))
+        self.client = httpx2.AsyncClient(transport=transport, base_url="http://gateway")
+
+    async def ask(self, method: str, path: str, body: Any = None, *, key: str | None = MASTER, **query: Any) -> Any:
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        return await self.client.request(method, path, json=body, params=query, headers=headers)
+
+    async def post(self, path: str, key: str = MASTER, **body: Any) -> Any:
+        answer = await self.ask("POST", path, body, key=key)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def get(self, path: str, key: str = MASTER, **query: Any) -> Any:
+        answer = await self.ask("GET", path, key=key, **query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def refused(self, status: int, method: str, path: str, body: Any = None, **how: Any) -> dict[str, Any]:
+        answer = await self.ask(method, path, body, **how)
+        assert answer.status_code == status, answer.text
+        error: dict[str, Any] = answer.json()["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        return error
+
+    async def spend(self, key: str, dollars: float, **asked: Any) -> None:
+        """A call with this key that costs so much."""
+        used, now = Usage(input_tokens=3, output_tokens=4), self.now
+        nano = round(dollars * 10**9)
+        identity = self.governance.identify(header(key), now) or await self.governance.load(header(key), "", now)
+        wanted = facts(nano=nano, **asked)
+        await self.governance.prepare(identity, wanted, now)
+        hold = self.governance.admit(identity, wanted, now)
+        self.governance.settle(hold, call(usage=used), used, Cost(nano_dollars=nano), now)
+
+
+Scenario = Callable[[Api], Awaitable[None]]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def api(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Scenario], None]:
+    database = "" if request.param == "memory" else f"sqlite:///{tmp_path / 'gateway.db'}"
+
+    async def whole(scenario: Scenario) -> None:
+        governance, shipping = await begin(
+            database=database,
+            journal=tmp_path / "journal",
+            master_key=MASTER,
+            policy=Policy(failures=1000),
+            pace=Pace(turn=60),
+            clock=lambda: NOW,
+        )
+        try:
+            await scenario(Api(governance, shipping))
+        finally:
+            await shipping.stop()
+
+    return lambda scenario: asyncio.run(whole(scenario))
+
+
+def test_a_key_is_made_shown_once_and_works(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        made = await api.post(
+            "/key/generate",
+            key_alias="ann",
+            models=["gpt*"],
+            max_budget=1.5,
+            budget_duration="30d",
+            rpm_limit=10,
+            model_max_budget={"gpt-4o": {"budget_limit": 0.5, "time_period": "1d"}},
+            duration="1d",
+            metadata={"a": 1},
+            tags=["t"],
+        )
+        assert made["key"].startswith("sk-")
+        assert made["key_name"] == "sk-..." + made["key"][-4:]
+        expected = {"max_budget": 1.5, "budget_duration": "30d", "rpm_limit": 10, "tpm_limit": None, "spend": 0, "tags": ["t"]}
+        assert expected.items() <= made.items()
+        assert made["expires"] == "2027-01-16T08:00:00Z"
+        for name in (made["key"], made["token"], made["token_id"]):
+            found = await api.client.get("/key/info", params={"key": name}, headers={"x-api-key": MASTER})
+            assert found.json()["info"]["models"] == ["gpt*"]
+            assert made["key"] not in found.text
+        await api.spend(made["key"], 0.25, model="gpt-4o")
+        info = (await api.client.get("/key/info", headers={"x-api-key": made["key"]})).json()["info"]
+        assert info["spend"] == 0.25
+        api.now += 86400
+        await api.refused(401, "GET", "/key/info", key=made["key"])
+
+    api(scenario)
+
+
+@pytest.mark.parametrize(
+    "body, param",
+    [
+        ({"max_bugdet": 1}, "max_bugdet"),
+        ({"max_budget": -1}, "max_budget"),
+        ({"max_budget": "much"}, "max_budget"),
+        ({"budget_duration": "30d"}, "max_budget"),
+        ({"max_budget": 1, "budget_duration": "soon"}, "budget_duration"),
+        ({"duration": "1 day"}, "duration"),
+        ({"guardrails": ["pii"]}, "guardrails"),
+        ({"key_type": "super"}, "key_type"),
+        ({"models": "gpt-4o"}, "models"),
+        ({"budget_limits": [{"budget_limit": 1}, {"time_period": "1d"}]}, "budget_limits[1]"),
+        ({"max_budget": 1, "temp_budget_increase": 5}, "temp_budget_expiry"),
+        ({"user_role": "king"}, "user_role"),
+        ({"key_alias": "a\x00b"}, "key_alias"),
+        ({"key_alias": "x" * 129}, "key_alias"),
+    ],
+)
+def test_what_is_wrong_is_named(body: dict[str, Any], param: str, api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        error = await api.refused(400, "POST", "/key/generate", body)
+        assert error["param"] == param
+        assert error["message"].startswith(param)
+
+    api(scenario)
+
+
+def test_updates_change_what_they_name_and_hold_at_once(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        made = await api.post("/key/generate", max_budget=1, rpm_limit=5, key_alias="a")
+        await api.spend(made["key"], 1)
+        with pytest.raises(BudgetExceededError, match="used up"):
+            await api.spend(made["key"], 0.5)
+        body = {"key": made["key"], "max_budget": 3, "budget_duration": None}
+        changed = (await api.ask("POST", "/key/update", body)).json()
+        assert (changed["max_budget"], changed["rpm_limit"], changed["key_alias"], changed["spend"]) == (3, 5, "a", 1)
+        await api.spend(made["key"], 0.5)
+        body = {"key": made["token_id"], "max_budget": None, "rpm_limit": None}
+        changed = (await api.ask("POST", "/key/update", body)).json()
+        assert (changed["max_budget"], changed["rpm_limit"], changed["spend"]) == (None, None, 1.5)
+        body = {"key": made["token"], "max_budget": 1, "temp_budget_increase": 9, "temp_budget_expiry": "1d"}
+        changed = (await api.ask("POST", "/key/update", body)).json()
+        assert changed["budget_limits"][0]["effective_limit"] == 10
+        await api.spend(made["key"], 5)
+
+    api(scenario)
+
+
+def test_block_rotate_delete(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        old = (await api.post("/key/generate", max_budget=1))["key"]
+        await api.spend(old, 0.5)
+        await api.ask("POST", "/key/block", {"key": old})
+        await api.refused(403, "GET", "/key/info", key=old)
+        await api.ask("POST", "/key/unblock", {"key": old})
+        new = (await api.ask("POST", f"/key/{old}/regenerate", {"grace_period": "1h"})).json()
+        assert new["spend"] == 0.5  # it is the same key: what it spent goes with it
+        await api.spend(old, 0.1)
+        await api.spend(new["key"], 0.1)
+        api.now += 3600
+        await api.refused(401, "GET", "/key/info", key=old)
+        newest = (await api.ask("POST", "/key/regenerate", {"key": new["key"]})).json()["key"]
+        await api.refused(401, "GET", "/key/info", key=new["key"])
+        assert (await api.ask("POST", "/key/delete", {"keys": [newest]})).json() == {"deleted_keys": [new["token_id"]]}
+        await api.refused(401, "GET", "/key/info", key=newest)
+        await api.refused(404, "POST", "/key/delete", {"keys": [newest]})
+
+    api(scenario)
+
+
+def test_teams_users_and_what_goes_with_them(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        await api.post("/organization/new", organization_id="o", max_budget=10)
+        await api.post("/team/new", team_id="t", organization_id="o", models=["gpt*"], max_budget=2)
+        user = await api.post("/user/new", user_id="u", user_role="internal_user", auto_create_key=True)
+        assert user["key"].startswith("sk-")
+        await api.post("/team/member_add", team_id="t", member={"user_id": "u", "role": "admin"}, max_budget_in_team=1)
+        made = await api.post("/key/generate", team_id="t", user_id="u")
+        assert made["organization_id"] == "o"
+        await api.spend(made["key"], 1, model="gpt-4o")
+        with pytest.raises(BudgetExceededError, match="member t/u is used up"):
+            await api.spend(made["key"], 0.5, model="gpt-4o")
+        team = await api.get("/team/info", team_id="t")
+        assert team["team_info"]["spend"] == 1
+        assert team["team_memberships"] == [{"user_id": "u", "team_id": "t", "role": "admin"}]
+        assert (await api.get("/organization/info", organization_id="o"))["spend"] == 1
+        await api.refused(409, "DELETE", "/organization/delete", {"organization_ids": ["o"]})
+        await api.refused(400, "POST", "/key/generate", {"team_id": "t", "organization_id": "other"})
+        await api.refused(404, "POST", "/key/generate", {"team_id": "nowhere"})
+        gone = await api.post("/team/delete", team_ids=["t"])
+        assert gone["deleted_keys"] == [made["token_id"]]
+        await api.refused(401, "GET", "/key/info", key=made["key"])
+        assert (await api.get("/organization/info", organization_id="o"))["spend"] == 1
+
+    api(scenario)
+
+
+def test_a_budget_by_its_id_follows_its_changes(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        await api.post("/budget/new", budget_id="small", max_budget=1)
+        made = await api.post("/key/generate", budget_id="small")
+        await api.spend(made["key"], 1)
+        with pytest.raises(BudgetExceededError, match="used up"):
+            await api.spend(made["key"], 1)
+        await api.post("/budget/update", budget_id="small", max_budget=5)
+        await api.spend(made["key"], 1)
+
+    api(scenario)
+
+
+def test_spending_is_reported(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        await api.post("/team/new", team_id="t")
+        one, two = [await api.post("/key/generate", **body) for body in ({"team_id": "t"}, {})]
+        await api.spend(one["key"], 1, model="m1", tags=("x",), request_id="r1")
+        api.now += 10
+        await api.spend(two["key"], 2, model="m2", end_user="eve")
+        await api.shipping.turn()
+        logs = await api.get("/spend/logs")
+        assert [(line["model_group"], line["spend"], line["status"]) for line in logs] == [
+            ("m2", 2.0, "success"),
+            ("m1", 1.0, "success"),
+        ]
+        assert logs[0]["total_tokens"] == 7
+        assert [line["request_id"] for line in await api.get("/spend/logs", request_id="r1")] == ["r1"]
+        found = await api.client.get("/spend/logs", params={"api_key": one["key"]}, headers={"x-api-key": MASTER})
+        assert [line["team_id"] for line in found.json()] == ["t"]
+        assert (await api.get("/global/spend"))["spend"] == 3
+        assert [line["spend"] for line in await api.get("/spend/tags")] == [1.0]
+        report = await api.get("/global/spend/report", group_by="end_user")
+        assert [(line["end_user"], line["spend"]) for line in report] == [("eve", 2.0), ("", 1.0)]
+        assert await api.get("/global/spend/logs", end_date="2027-01-14") == []
+        assert (await api.get("/ledger/verify")) == {"verified": True, "problems": []}
+        await api.refused(400, "GET", "/spend/logs", start_date="yesterday")
+
+    api(scenario)
+
+
+def test_the_audit_log_tells_who_did_what_and_no_secret(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        made = await api.post("/key/generate", key_alias="a", metadata={"password": "hunter2"})
+        await api.ask("POST", "/key/block", {"key": made["key"]})
+        answer = await api.ask("GET", "/audit")
+        found = answer.json()
+        assert [(line["actor"], line["action"], line["id"]) for line in found["changes"]] == [
+            ("master", "create", made["token_id"]),
+            ("master", "block", made["token_id"]),
+        ]
+        assert found["unbroken"]
+        assert not any(secret in answer.text for secret in (made["key"], MASTER, "hunter2"))
+
+    api(scenario)
+
+
+CALLERS = ("nobody", "wrong", "blocked", "expired", "inference", "plain", "member", "manager", "viewer")
+
+
+async def callers(api: Api) -> dict[str, str | None]:
+    """One key of every sort; the member and the manager belong to team "own"."""
+    await api.post("/organization/new", organization_id="o")
+    for team in ("own", "other"):
+        await api.post("/team/new", team_id=team)
+    for name, role in (("mem", "internal_user"), ("man", "internal_user"), ("see", "proxy_admin_viewer")):
+        await api.post("/user/new", user_id=name, user_role=role)
+    await api.post("/team/member_add", team_id="own", member=[{"user_id": "man", "role": "admin"}, {"user_id": "mem"}])
+    found: dict[str, str | None] = {"nobody": None, "wrong": "sk-" + "w" * 40}
+    wanted: dict[str, dict[str, Any]] = {
+        "blocked": {"blocked": True},
+        "expired": {"duration": "1s"},
+        "inference": {"key_type": "llm_api"},
+        "plain": {},
+        "member": {"user_id": "mem", "team_id": "own", "key_type": "everything"},
+        "manager": {"user_id": "man", "team_id": "own", "key_type": "everything"},
+        "viewer": {"user_id": "see", "key_type": "everything"},
+    }
+    for name, fields in wanted.items():
+        found[name] = (await api.post("/key/generate", **fields))["key"]
+    api.now += 1
+    return found
+
+
+ALLOWED: dict[tuple[str, str, str], tuple[str, ...]] = {
+    ("GET", "/team/info?team_id=own", ""): ("member", "manager", "viewer"),
+    ("GET", "/team/info?team_id=other", ""): ("viewer",),
+    ("GET", "/key/info", ""): ("plain", "member", "manager", "viewer"),
+    ("GET", "/key/info?key=VICTIM", ""): ("viewer",),
+    ("GET", "/key/list?team_id=own", ""): ("manager", "viewer"),
+    ("GET", "/key/list?team_id=other", ""): ("viewer",),
+    ("GET", "/spend/logs?team_id=own", ""): ("manager", "viewer"),
+    ("GET", "/spend/logs?team_id=other", ""): ("viewer",),
+    ("GET", "/spend/logs", ""): ("plain", "member", "manager", "viewer"),
+    ("GET", "/user/list", ""): ("viewer",),
+    ("GET", "/audit", ""): ("viewer",),
+    ("POST", "/key/generate", '{"user_id":"mem"}'): ("member",),
+    ("POST", "/key/generate", '{"team_id":"own"}'): ("manager",),
+    ("POST", "/key/generate", '{"team_id":"other"}'): (),
+    ("POST", "/key/generate", '{"user_id":"mem","user_role":"proxy_admin"}'): (),
+    ("POST", "/key/generate", "{}"): ("member", "manager"),
+    ("POST", "/key/update", '{"key":"VICTIM","max_budget":9}'): (),
+    ("POST", "/key/block", '{"key":"VICTIM"}'): (),
+    ("POST", "/key/regenerate", '{"key":"VICTIM"}'): (),
+    ("POST", "/key/delete", '{"keys":["VICTIM"]}'): (),
+    ("POST", "/team/update", '{"team_id":"own","max_budget":9}'): (),
+    ("POST", "/team/new", '{"team_id":"mine"}'): (),
+    ("POST", "/team/block", '{"team_ids":["own"]}'): (),
+    ("POST", "/team/member_add", '{"team_id":"own","member":{"user_id":"see"}}'): ("manager",),
+    ("POST", "/team/member_add", '{"team_id":"other","member":{"user_id":"man"}}'): (),
+    ("POST", "/user/new", '{"user_id":"new","user_role":"proxy_admin"}'): (),
+    ("POST", "/user/update", '{"user_id":"mem","user_role":"proxy_admin"}'): (),
+    ("POST", "/organization/new", "{}"): (),
+    ("POST", "/budget/new", '{"max_budget":1}'): (),
+}
+"""What is asked -> who gets it. Everybody else is refused."""
+
+
+@pytest.mark.parametrize("asked", ALLOWED, ids=" ".join)
+def test_denied_by_default(asked: tuple[str, str, str], tmp_path: Path) -> None:
+    method, path, body = asked
+
+    async def scenario() -> None:
+        policy = Policy(failures=1000)
+        governance, shipping = await begin(journal=tmp_path, master_key=MASTER, policy=policy, pace=Pace(turn=60))
+        api = Api(governance, shipping)
+        keys = await callers(api)
+        victim = (await api.post("/key/generate", team_id="other"))["token_id"]
+        for name in CALLERS:
+            headers = {} if keys[name] is None else {"authorization": f"Bearer {keys[name]}"}
+            target, content = (text.replace("VICTIM", victim) for text in (path, body))
+            answer = await api.client.request(method, target, content=content or None, headers=headers)
+            expected = 200 if name in ALLOWED[asked] else 401 if name in ("nobody", "wrong", "expired") else 403
+            assert answer.status_code == expected, (name, answer.text)
+        target, content = (text.replace("VICTIM", victim) for text in (path, body))
+        answer = await api.client.request(method, target, content=content or None, headers={"x-api-key": MASTER})
+        assert answer.status_code in (200, 409), answer.text  # the admin may; what another caller made already is there
+        await shipping.stop()
+
+    asyncio.run(scenario())
+
+
+def test_no_route_answers_without_a_key(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        governance, shipping = await begin(journal=tmp_path, master_key=MASTER, pace=Pace(turn=60))
+        api = Api(governance, shipping)
+        for route in api.routes:
+            assert isinstance(route, Route)
+            for method in (route.methods or set()) - {"HEAD"}:
+                await api.refused(401, method, route.path.replace("{key}", "x"), {} if method != "GET" else None, key=None)
+        await shipping.stop()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("body", [b"[", b"[]", b"\xff", b'{"key": 5}', b'{"keys": [1]}', b"[" * 100_000, b"x" * 2_000_000])
+@pytest.mark.parametrize("path", ["/key/generate", "/key/delete", "/team/member_add", "/team/info"])
+def test_bodies_that_make_no_sense(path: str, body: bytes, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        governance, shipping = await begin(journal=tmp_path, master_key=MASTER, pace=Pace(turn=60))
+        answer = await Api(governance, shipping).client.post(path, content=body, headers={"x-api-key": MASTER})
+        assert answer.status_code in (400, 413), answer.text
+        await shipping.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_confined_key_makes_nothing_wider(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        await api.post("/user/new", user_id="u", user_role="internal_user")
+        confined = (await api.post("/key/generate", user_id="u", key_type="everything", models=["cheap"]))["key"]
+        await api.refused(403, "POST", "/key/generate", {}, key=confined)
+        await api.refused(403, "POST", "/key/update", {"key": confined, "models": []}, key=confined)
+
+    api(scenario)
+
+
+def test_keys_on_the_command_line(tmp_path: Path) -> None:
+    database = ["--database", f"sqlite:///{tmp_path / 'gateway.db'}"]
+    runner = CliRunner()
+    made = runner.invoke(command, ["create", *database, "--alias", "ann", "--max-budget", "2", "--model", "gpt*"])
+    assert made.exit_code == 0, made.output
+    key = made.stdout.strip()
+    assert key.startswith("sk-")
+    listed = runner.invoke(command, ["list", *database])
+    assert "ann" in listed.stdout
+    assert "of $2" in listed.stdout
+    assert key not in listed.stdout
+    gone = runner.invoke(command, ["revoke", *database, key])
+    assert gone.stdout.startswith("deleted ")
+    assert runner.invoke(command, ["list", *database]).stdout == ""
+    assert "there is no such key" in str(runner.invoke(command, ["revoke", *database, key]).exception)
