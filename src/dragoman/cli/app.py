@@ -7,6 +7,7 @@ import os
 import click
 
 from dragoman.cli.demo_upstream import demo_upstream
+from dragoman.cli.keys import keys
 from dragoman.cli.local import local
 from dragoman.cli.simulate import simulate
 
@@ -20,6 +21,7 @@ def app() -> None:
     """One call to any language model: a gateway and a guide that speak every provider's dialect."""
 
 
+app.add_command(keys)
 app.add_command(local)
 app.add_command(demo_upstream)
 app.add_command(simulate)

@@ -14,6 +14,7 @@ from dragoman.engine.call import CallOptions
 from dragoman.gateway import serving
 from dragoman.gateway.asgi_exchange import App
 from dragoman.gateway.config import Config, load, timeouts
+from dragoman.gateway.governed import Governed
 from dragoman.gateway.gptrouter.routes import gptrouter_routes
 from dragoman.gateway.late_app import LateApp
 from dragoman.gateway.pages import Pages
@@ -71,15 +72,23 @@ def assemble(config: Config, policy: Policy, transport: AsyncTransport) -> Gatew
     pipeline = Pipeline(policy, transport, options=options, api_key=config.server.api_key)
     limits = serving.Limits(max_body_bytes=int(config.server.max_body_mb * 1024 * 1024))
     pages = Pages(policy, pipeline)
-    routes = {**inference_routes(pipeline), **gptrouter_routes(pipeline, options=options), **pages.routes()}
-    app = LateApp(lambda: _other_pages(pages), closing=transport.aclose)
+    routes = {**inference_routes(pipeline), **pages.routes()}
+    if config.governance is None:  # GPTRouter's face asks no governance yet, so it must not be a way around it
+        routes |= gptrouter_routes(pipeline, options=options)
+    governed = Governed(config, pipeline)
+
+    async def close() -> None:
+        await governed.stop()
+        await transport.aclose()
+
+    app = LateApp(lambda: _other_pages(pages, governed), starting=governed.start, closing=close)
     return Gateway(config=config, policy=policy, routes=routes, limits=limits, app=app)
 
 
-def _other_pages(pages: Pages) -> App:
+def _other_pages(pages: Pages, governed: Governed) -> App:
     from dragoman.gateway.other_pages import starlette_app  # noqa: PLC0415 - it costs 6 MB, and many gateways never need it
 
-    return starlette_app(pages, {path: spellings(path) for path, *_ in INFERENCE})
+    return starlette_app(pages, {path: spellings(path) for path, *_ in INFERENCE}, governed.routes())
 
 
 def spellings(path: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -54,6 +54,17 @@ class ServerEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ssl_keyfile: str | None = None
 
 
+class GovernanceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Virtual keys, budgets, limits and the ledger. `database`: a URL of SQLite or PostgreSQL. `journal`: a folder of this
+    machine, where what calls did is safe until the database has it. `unpriced`: what becomes of a call whose price nobody
+    knows, where a budget holds.
+    """
+
+    database: Annotated[str, Meta(min_length=1)] = "sqlite:///dragoman.db"
+    journal: Annotated[str, Meta(min_length=1)] = "dragoman-journal"
+    unpriced: Literal["refuse", "allow"] = "refuse"
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file, as it is written. `strict`: a parameter that a provider does not take is an error, not a warning."""
 
@@ -63,6 +74,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retries: Annotated[int, Meta(ge=0, le=100)] = 2
     strict: bool = False
     router: RouterEntry = RouterEntry()
+    governance: GovernanceEntry | None = None
 
 
 DEFAULT_MODELS = (
@@ -96,6 +108,8 @@ def read(text: str, *, file: str, env: Mapping[str, str]) -> tuple[Config, Polic
         return litellm_config.read(document, env)
     config = convert(document, Config)
     _check_server(document, config.server)
+    if config.governance is not None and config.server.api_key is None:
+        raise document.error("governance", "needs server.api_key beside it: the key that may issue the others")
     if not config.models:
         raise document.error("models", "there is none; write one, or `- {name: '*', model: '*'}` for every provider with a key")
     return config, _policy(document, config, env)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from dragoman.core.errors import DragomanError
 from dragoman.gateway.asgi_exchange import App, Receive, Scope, Send
 
 
 class LateApp:
-    """`make` makes the app, `closing` is awaited once when the server shuts down."""
+    """`make` makes the app, `starting` is awaited once before the server serves, `closing` when it shuts down."""
 
-    def __init__(self, make: Callable[[], App], closing: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, make: Callable[[], App], *, closing: Callable[[], Awaitable[None]], starting: Callable[[], Awaitable[None]]
+    ) -> None:
         self._make = make
+        self._starting = starting
         self._closing = closing
         self._app: App | None = None
 
@@ -25,6 +29,11 @@ class LateApp:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        try:
+            await self._starting()
+        except DragomanError as problem:
+            await send({"type": "lifespan.startup.failed", "message": problem.message})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._closing()

@@ -5,7 +5,7 @@ Imported when the first such request comes, by `app`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,12 +18,15 @@ from dragoman.gateway.pages import Page, Pages, key_error
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def starlette_app(pages: Pages, inference: Mapping[str, tuple[str, ...]]) -> Starlette:
-    """`inference`: a path that answers POST -> the ways it may be written, for the errors of requests that miss them."""
+def starlette_app(pages: Pages, inference: Mapping[str, tuple[str, ...]], more: Iterable[Route] = ()) -> Starlette:
+    """`inference`: a path that answers POST -> the ways it may be written, for the errors of requests that miss them.
+
+    `more`: the routes of the admin API, where there is one.
+    """
     posts = {spelling for ways in inference.values() for spelling in ways}
 
     async def one_model(request: Request) -> Response:
-        refused = _refusal(pages, request)
+        refused = await _refusal(pages, request)
         if refused is not None:
             return refused
         name = request.path_params["name"]
@@ -47,6 +50,7 @@ def starlette_app(pages: Pages, inference: Mapping[str, tuple[str, ...]]) -> Sta
             *(Route(path, _endpoint(pages, page, guarded=True)) for path, page in pages.guarded.items()),
             Route("/v1/models/{name:path}", one_model),
             Route("/models/{name:path}", one_model),
+            *more,
         ],
         exception_handlers={404: not_found, 405: not_allowed},
     )
@@ -54,14 +58,15 @@ def starlette_app(pages: Pages, inference: Mapping[str, tuple[str, ...]]) -> Sta
 
 def _endpoint(pages: Pages, page: Page, *, guarded: bool) -> Endpoint:
     async def answer(request: Request) -> Response:
-        return (_refusal(pages, request) if guarded else None) or JSONResponse(page())
+        return (await _refusal(pages, request) if guarded else None) or JSONResponse(page())
 
     return answer
 
 
-def _refusal(pages: Pages, request: Request) -> Response | None:
+async def _refusal(pages: Pages, request: Request) -> Response | None:
+    client = ":".join(map(str, request.client or ()))
     try:
-        pages.authorise(lambda name: request.headers.get(name.decode(), "").encode("latin-1") or None)
+        await pages.authorised(lambda name: request.headers.get(name.decode(), "").encode("latin-1") or None, client)
     except DragomanError as error:
         return Response(key_error(error), error.status_code, media_type="application/json")
     return None

@@ -26,7 +26,7 @@ class Pages:
     def __init__(self, policy: Policy, pipeline: Pipeline) -> None:
         self._policy = policy
         self._started = int(time.time())
-        self.authorise = pipeline.authorise
+        self.authorised = pipeline.authorised
         self.open: dict[str, Page] = {"/health/live": self.live, "/health/ready": self.ready}
         self.guarded: dict[str, Page] = {"/v1/models": self.models, "/models": self.models}
 
@@ -52,15 +52,17 @@ class Pages:
 
     def _handler(self, page: Page, *, guarded: bool) -> Handler:
         def handle(exchange: Exchange) -> None:
+            exchange.respond(200, JSON_HEADERS, json.encode(page()))
+
+        async def check(exchange: Exchange) -> None:
             try:
-                if guarded:
-                    self.authorise(exchange.header)
+                await self.authorised(exchange.header, exchange.client)
             except DragomanError as error:
                 exchange.respond(error.status_code, JSON_HEADERS, key_error(error))
             else:
-                exchange.respond(200, JSON_HEADERS, json.encode(page()))
+                handle(exchange)
 
-        return handle
+        return check if guarded else handle
 
 
 def key_error(error: DragomanError) -> bytes:

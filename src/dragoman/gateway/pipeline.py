@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from functools import cached_property
 from random import Random
 from time import perf_counter
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -40,6 +40,9 @@ from dragoman.router.direct import Sessionlike
 from dragoman.router.policy import Policy
 from dragoman.transport.base import AsyncTransport
 
+if TYPE_CHECKING:
+    from dragoman.gateway.admission import Admission
+
 logger = logging.getLogger("dragoman.gateway")
 
 _EVENTS: Headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
@@ -57,6 +60,8 @@ class Pipeline:
         self._options = msgspec.structs.replace(options, relay=True)
         self._api_key = None if api_key is None else api_key.encode()
         self._rng = Random()  # noqa: S311 - which deployment is asked is no secret
+        self.admission: Admission | None = None
+        """Set when the server starts, where the configuration has a `governance`."""
 
     def authorise(self, header: Callable[[bytes], bytes | None]) -> None:
         """Raises InvalidKeyError unless the request shows the gateway's key, when there is one. `header` looks one up."""
@@ -67,6 +72,13 @@ class Pipeline:
         if not hmac.compare_digest(key, self._api_key):
             problem = "the API key is wrong" if key else "no API key was sent: use Authorization: Bearer KEY or x-api-key: KEY"
             raise InvalidKeyError(problem)
+
+    async def authorised(self, header: Callable[[bytes], bytes | None], client: str) -> None:
+        """As `authorise`, for pages; under governance any key of its own will do. `client`: host:port."""
+        if self.admission is None:
+            self.authorise(header)
+        else:
+            await self.admission.load(header, client)
 
     def call(self, operation: str, dialect: str, subject: Subject, exchange: Exchange) -> Call:
         """The call that the request asks for. Raises BadRequestError and NotFoundError."""
@@ -144,11 +156,19 @@ class Answering:
         self._call: Call | None = None
 
     def begin(self) -> Coroutine[Any, Any, None] | None:
-        route, exchange = self._route, self._exchange
-        pipeline = route.pipeline
+        exchange, pipeline = self._exchange, self._route.pipeline
+        admission = pipeline.admission
         try:
-            pipeline.authorise(exchange.header)
-            call = self._call = pipeline.call(route.operation, route.name, route.subject, exchange)
+            if admission is None:
+                pipeline.authorise(exchange.header)
+                call = self._asked()
+            else:
+                who = admission.identify(exchange)
+                if who is None:
+                    return self._admitted_late(admission)
+                call = self._asked()
+                if not admission.admit(who, call, exchange, self._identity):
+                    return self._admitted_late(admission)
         except (DragomanError, *UNREADABLE) as problem:
             self._explained(problem)
             return None
@@ -158,6 +178,33 @@ class Answering:
         exchange.on_disconnect(run.cancel)
         run.start()
         return None
+
+    def _asked(self) -> Call:
+        route = self._route
+        self._call = call = route.pipeline.call(route.operation, route.name, route.subject, self._exchange)
+        return call
+
+    async def _admitted_late(self, admission: Admission) -> None:
+        """The store has to be asked who this is, or what is known of the end user or the tags; so it all goes in a task."""
+        exchange = self._exchange
+        _cancel_on_disconnect(exchange)
+        try:
+            who = await admission.load(exchange.header, exchange.client)
+            call = self._call or self._asked()
+            await admission.admit_late(who, call, exchange, self._identity)
+            if call.stream:
+                await self._stream(call)
+            else:
+                found = await adrive(answer(call, perf_counter, time.time), self._route.pipeline.transport)
+                self._respond(found, call)
+        except asyncio.CancelledError:
+            if not exchange.disconnected:
+                raise
+        except Exception as problem:
+            if not self._explained(problem):
+                raise
+        finally:
+            self._settle()
 
     def _whole(self, found: Answer, problem: BaseException | None) -> None:
         """The end of the flow. What fails here reaches nobody else, so it becomes the answer."""

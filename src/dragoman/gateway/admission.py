@@ -1,0 +1,67 @@
+"""Governance on a request's way: who asks, may they, and the hold that ends with the call. Called by the pipeline.
+
+What is known in memory is answered at once; for the rest there are the two coroutines, which ask the store. Everything raises
+the errors of `governance`: InvalidKeyError, PermissionDeniedError, BudgetExceededError, RateLimitExceededError.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from dragoman.gateway.governance.facts import Facts, facts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dragoman.engine.call import Call
+    from dragoman.gateway.exchange import Exchange
+    from dragoman.gateway.governance.governance import Governance
+    from dragoman.gateway.governance.identity import Identity
+
+END_USER, TAGS = b"x-dragoman-end-user", b"x-dragoman-tags"
+
+
+class Admission:
+    """`governance` is that of this worker."""
+
+    def __init__(self, governance: Governance) -> None:
+        self.governance = governance
+
+    def identify(self, exchange: Exchange) -> Identity | None:
+        """Who asks; None when the store has to be asked."""
+        return self.governance.identify(exchange.header, time.time())
+
+    async def load(self, header: Callable[[bytes], bytes | None], client: str) -> Identity:
+        """Who asks, from memory or out of the store. `client`: host:port."""
+        governance, now = self.governance, time.time()
+        return governance.identify(header, now) or await governance.load(header, client.rpartition(":")[0], now)
+
+    def admit(self, who: Identity, call: Call, exchange: Exchange, identity: bytes) -> bool:
+        """Hold what the call may cost until it settles. False: its end user or tags have to be loaded first."""
+        facts = self._facts(call, exchange, identity)
+        if not self.governance.ready(who, facts):
+            return False
+        self._hold(who, facts, call)
+        return True
+
+    async def admit_late(self, who: Identity, call: Call, exchange: Exchange, identity: bytes) -> None:
+        """As `admit`, whatever has to be loaded."""
+        facts = self._facts(call, exchange, identity)
+        if not self.governance.ready(who, facts):
+            await self.governance.prepare(who, facts, time.time())
+        self._hold(who, facts, call)
+
+    def _hold(self, who: Identity, facts: Facts, call: Call) -> None:
+        call.observe = self.governance.observer(self.governance.admit(who, facts, time.time()), time.time)
+
+    def _facts(self, call: Call, exchange: Exchange, identity: bytes) -> Facts:
+        return facts_of(
+            call,
+            self.governance.prices,
+            route=exchange.path.decode("latin-1"),
+            request_id=identity.decode("latin-1"),
+            client=exchange.client,
+            end_user=(exchange.header(END_USER) or b"").decode("latin-1"),
+            tags=(exchange.header(TAGS) or b"").decode("latin-1"),
+        )

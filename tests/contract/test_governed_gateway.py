@@ -1,0 +1,145 @@
+"""A gateway with virtual keys, a process of its own: the admin's key issues them, budgets hold, nothing is lost by a kill."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from support.demo_server import RunningDemo
+from support.gateway import RunningGateway, gateway
+
+MASTER = "sk-master-of-this-test"
+HELLO = [{"role": "user", "content": "hello there, gateway"}]
+
+
+def config(folder: Path, demo: RunningDemo) -> str:
+    return f"""
+models:
+  - {{name: echo, model: openai/echo, api_base: '{demo.url}/v1', api_key: k, input_price: 1000, output_price: 1000}}
+  - {{name: other, model: openai/echo, api_base: '{demo.url}/v1', api_key: k, input_price: 1, output_price: 1}}
+server: {{api_key: {MASTER}}}
+governance: {{database: 'sqlite:///{folder}/ledger.db', journal: '{folder}/journal'}}
+"""
+
+
+@pytest.fixture(scope="module")
+def governed(demo: RunningDemo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    with gateway(config(tmp_path_factory.mktemp("governed"), demo)) as running:
+        yield running
+
+
+def admin(served: RunningGateway, method: str, path: str, **options: Any) -> Any:
+    headers = {"authorization": f"Bearer {MASTER}"}
+    with httpx2.Client(base_url=served.url, headers=headers, timeout=20) as session:
+        answer = session.request(method, path, **options)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def issue(served: RunningGateway, **terms: Any) -> str:
+    return admin(served, "POST", "/key/generate", json=terms)["key"]
+
+
+def client(served: RunningGateway, key: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=served.openai_url, api_key=key, max_retries=0)
+
+
+def ask(served: RunningGateway, key: str, model: str = "echo", **more: Any) -> Any:
+    with client(served, key) as asked:
+        return asked.chat.completions.create(model=model, messages=HELLO, max_tokens=20, **more)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_issued_key_is_good_at_once_and_again(governed: RunningGateway, *, stream: bool) -> None:
+    key = issue(governed)
+    for _ in range(2):
+        with client(governed, key) as asked:
+            answer = asked.chat.completions.create(model="echo", messages=HELLO, max_tokens=20, stream=stream)
+            text = (
+                "".join(chunk.choices[0].delta.content or "" for chunk in answer if chunk.choices)
+                if stream
+                else answer.choices[0].message.content
+            )
+        assert text == "hello there, gateway"
+
+
+def test_a_wrong_key_is_a_401_and_no_key_too(governed: RunningGateway) -> None:
+    with pytest.raises(openai.AuthenticationError):
+        ask(governed, "sk-nobody")
+    with httpx2.Client(base_url=governed.url) as session:
+        assert session.post("/v1/chat/completions", json={"model": "echo", "messages": HELLO}).status_code == 401
+        assert session.get("/v1/models").status_code == 401
+
+
+def test_a_key_is_for_the_models_it_was_issued_for(governed: RunningGateway) -> None:
+    key = issue(governed, models=["other"])
+    assert ask(governed, key, "other").choices
+    with pytest.raises(openai.PermissionDeniedError, match="echo"):
+        ask(governed, key)
+
+
+def test_a_spent_budget_refuses(governed: RunningGateway) -> None:
+    key = issue(governed, max_budget=0.02)
+    seen = []
+    for _ in range(4):
+        try:
+            ask(governed, key)
+        except openai.APIStatusError as error:
+            seen.append(error.status_code)
+        else:
+            seen.append(200)
+    assert seen[0] == 200
+    assert seen[-1] != 200
+    assert "sk-" not in str(seen)
+
+
+def test_requests_a_minute(governed: RunningGateway) -> None:
+    key = issue(governed, rpm_limit=2)
+    answers = []
+    for _ in range(3):
+        try:
+            ask(governed, key)
+            answers.append(200)
+        except openai.RateLimitError as error:
+            answers.append(error.status_code)
+    assert answers == [200, 200, 429]
+
+
+def test_a_blocked_key_is_refused(governed: RunningGateway) -> None:
+    key = issue(governed)
+    assert ask(governed, key).choices
+    admin(governed, "POST", "/key/block", json={"key": key})
+
+    def ask_for_ten_seconds() -> None:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            ask(governed, key)
+
+    with pytest.raises((openai.AuthenticationError, openai.PermissionDeniedError)):
+        ask_for_ten_seconds()
+
+
+def test_what_was_answered_is_in_the_ledger_after_a_kill(demo: RunningDemo, tmp_path: Path) -> None:
+    text = config(tmp_path, demo)
+    with gateway(text) as first:
+        key = issue(first, key_alias="survivor")
+        for _ in range(5):
+            ask(first, key)
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait(10)
+    with gateway(text) as second:
+        assert ask(second, key).choices
+        deadline = time.monotonic() + 10
+        spend = 0.0
+        while time.monotonic() < deadline:
+            spend = admin(second, "GET", "/key/info", params={"key": key})["info"]["spend"]
+            if spend >= 6 * 0.018 - 1e-9:
+                break
+    assert spend == pytest.approx(6 * 0.018)
