@@ -450,7 +450,7 @@ def test_what_a_chat_model_answers(frame: str) -> None:
         (1, 0.25, "angry"),
     ]
     assert (answer.calibrated, answer.usage.total_tokens) == (False, 13)
-    assert [(warning.field, warning.code) for warning in answer.warnings] == [("probabilities", "emulated")]
+    assert [(warning.field, warning.code) for warning in SYSTEM_ONE.carry(REQUEST)[1]] == [("probabilities", "emulated")]
     assert json.loads(SYSTEM_ONE.encode_response(answer, now=0))["calibrated"] is False
 
 

@@ -173,10 +173,8 @@ def test_a_stream_survives_our_own_encoding(entry):
     assert told(assemble(decode_stream(DIALECT, written))) == told(assemble(events))
 
 
-@pytest.mark.parametrize("entry", ANSWERS, ids=by_id)
+@pytest.mark.parametrize("entry", [entry for entry in ANSWERS if "error_in_200" not in entry.kind], ids=by_id)
 def test_an_answer_survives_our_own_encoding(entry):
-    if entry.load().response_json.get("error"):
-        pytest.skip("an error inside a 200: see test_an_error_inside_a_200_is_raised")
     response = DIALECT.decode_response(entry.load().response_bytes)
     assert told(DIALECT.decode_response(DIALECT.encode_response(response, now=1))) == told(response)
 

@@ -8,7 +8,7 @@ from threading import Lock, Thread
 import pytest
 
 from dragoman.core.errors import ConfigurationError, NotFoundError
-from dragoman.router.balance import Strategy
+from dragoman.router.balance import SimpleShuffle
 from dragoman.router.direct import Exhausted
 from dragoman.router.fallback import Fallbacks, read_hops
 from dragoman.router.model_list import read_model_list
@@ -178,7 +178,7 @@ def test_a_list_that_is_refused_changes_nothing() -> None:
 
 def test_the_strategy_of_the_settings_comes_back() -> None:
     router = policy("a", "b", strategy="least-busy")
-    own = Strategy()
+    own = SimpleShuffle()
     router.set_strategy(own)
     assert router.group("m").strategy is own
     router.set_strategy(None)

@@ -1,7 +1,6 @@
 """Does the calls of `operations`: sorts their arguments, runs the engine's flow, makes objects of the answers.
 
-A decision that is asked of a provider without such an endpoint becomes a chat call, whose answer is checked; a count of tokens
-that the provider makes for nobody is estimated. Loaded at the first such call.
+A count of tokens that the provider makes for nobody is estimated. Loaded at the first such call.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from dragoman.client.objects import Answer
 from dragoman.client.openai_errors import dress
 from dragoman.client.operation_objects import DecisionResponse, ModerationResponse, RerankResponse, TokenCount
 from dragoman.core import json
-from dragoman.core.errors import BadRequestError, DragomanError, UnsupportedParamsError
+from dragoman.core.errors import BadRequestError, DragomanError
 from dragoman.dialects import registry
 from dragoman.engine.call import Call
 from dragoman.engine.drive import adrive, drive
@@ -57,8 +56,6 @@ def plan(client: AnyCaller, operation: str, model: str, given: dict[str, Any]) -
     if operation == "token_count":
         return _count(model, said, deployment) if operation in offered else _estimated(model, given)
     dialect = _DIALECTS.get(operation) or _decisions(given.get("questions"))
-    if operation == "decision" and operation not in offered and "chat" in offered:
-        return _asked_by_chat(model, dialect, said, deployment)
     return Planned(_call(operation, dialect, said.body, said=said, deployment=deployment, model=model), _finished)
 
 
@@ -84,25 +81,6 @@ def _described(made: Answer, found: Found, call: Call) -> Answer:
 def _decisions(questions: Any) -> str:
     """Questions by name are System One's, a list of them OpenAI's."""
     return "systemone" if isinstance(questions, dict) else "openai_decisions"
-
-
-def _asked_by_chat(model: str, dialect: str, said: Arguments, deployment: Deployment) -> Planned:
-    from dragoman.dialects.chat_decisions import as_chat, from_chat  # noqa: PLC0415 - only these calls need it
-
-    request = registry.get(dialect).decode_request(said.body)
-    encoded = registry.get("openai_chat").encode_request(as_chat(request))
-    if encoded.warnings and said.options.strict:
-        raise UnsupportedParamsError("; ".join(f"{warning.field}: {warning.message}" for warning in encoded.warnings))
-
-    def finish(found: Found, call: Call) -> Answer:
-        response = from_chat(found.response, request)
-        body, _ = registry.get(dialect).encode_answer(response, request, now=int(time.time()))
-        call.warnings += encoded.warnings + response.warnings[len(found.response.warnings) :]
-        return _described(DecisionResponse.of(json.decode(body)), found, call)
-
-    return Planned(
-        _call("chat", "openai_chat", json.encode(encoded.body), said=said, deployment=deployment, model=model), finish
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------ token counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from typing import Any
 
@@ -12,11 +13,12 @@ MAX_AT_ONCE = 100
 """Requests of one batch that run at the same time, unless it is told otherwise."""
 
 
-class BatchCalls:
+class BatchCalls(ABC):
     """Answers keep the order of what was asked; one that fails is the error in its place, as LiteLLM has it."""
 
+    @abstractmethod
     async def acompletion(self, model: str, messages: list[Any], **given: Any) -> Any:
-        raise NotImplementedError
+        """One answer; see `Router.acompletion`."""
 
     async def abatch_completion(
         self, models: list[str], messages: list[Any], *, max_at_once: int = MAX_AT_ONCE, **given: Any

@@ -147,7 +147,7 @@ def from_chat(response: ChatResponse, request: DecisionRequest) -> DecisionRespo
         usage=response.usage,
         calibrated=False,
         id=response.id,
-        warnings=(*response.warnings, _GUESSED),
+        warnings=response.warnings,
     )
 
 
@@ -210,3 +210,16 @@ _READERS: dict[str, Callable[[Any, DecisionQuestion, str], DecisionAnswer]] = {
     "choice": _read_choice,
     "score": _read_score,
 }
+
+
+class Carried:
+    """What the dialects of decisions do alike where a chat model is asked: `engine.prepare` calls `carry`."""
+
+    def carry(self, request: DecisionRequest) -> tuple[ChatRequest, tuple[Warning, ...]]:
+        """The questions for a chat model, where the provider has nothing else."""
+        return as_chat(request), (_GUESSED,)
+
+
+def judged(response: DecisionResponse | ChatResponse, request: DecisionRequest) -> DecisionResponse:
+    """The decision, whoever made it. Raises ResponseDecodeError for an answer of a chat model that is none."""
+    return from_chat(response, request) if isinstance(response, ChatResponse) else response

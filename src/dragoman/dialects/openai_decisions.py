@@ -21,7 +21,7 @@ from dragoman.core.operations import (
     OptionProbability,
 )
 from dragoman.dialects.base import EncodedRequest
-from dragoman.dialects.chat_decisions import as_chat, from_chat
+from dragoman.dialects.chat_decisions import Carried, judged
 from dragoman.dialects.decisions_wire import (
     MOST_CHOICES,
     MOST_LEVELS,
@@ -43,7 +43,7 @@ KINDS = ("predicate", "choice", "score")
 _KNOWN = frozenset({"answers", "model", "usage", "id", "calibrated"})
 
 
-class OpenAIDecisions(WholeAnswers):
+class OpenAIDecisions(Carried, WholeAnswers):
     """See `dialects.base.Dialect`; there is no stream."""
 
     name = NAME
@@ -94,16 +94,11 @@ class OpenAIDecisions(WholeAnswers):
             body["calibrated"] = False
         return json.encode(body | response.extra.get(NAME, {}))
 
-    def carry(self, request: DecisionRequest) -> tuple[ChatRequest, tuple[Warning, ...]]:
-        """The questions for a chat model, where the provider has nothing else."""
-        return as_chat(request), ()
-
     def encode_answer(
         self, response: DecisionResponse | ChatResponse, request: DecisionRequest, *, now: int
     ) -> tuple[bytes, str]:
         """The body and its media type. Raises ResponseDecodeError for an answer of another kind than was asked for."""
-        judged = from_chat(response, request) if isinstance(response, ChatResponse) else response
-        return self.encode_response(matched(judged, request), now=now), "application/json"
+        return self.encode_response(matched(judged(response, request), request), now=now), "application/json"
 
     def read_usage(self, body: bytes) -> Usage | None:
         try:

@@ -15,7 +15,7 @@ from dragoman.core.chat import ChatRequest, ChatResponse, Message, Usage, Warnin
 from dragoman.core.errors import ResponseDecodeError
 from dragoman.core.operations import DecisionQuestion, DecisionRequest, DecisionResponse
 from dragoman.dialects.base import EncodedRequest
-from dragoman.dialects.chat_decisions import as_chat, from_chat
+from dragoman.dialects.chat_decisions import Carried, judged
 from dragoman.dialects.decisions_wire import MOST_QUESTIONS, check_count, keys, matched
 from dragoman.dialects.media_wire import left_over, read_answer, text_or_none
 from dragoman.dialects.openai_chat import DIALECT as CHAT
@@ -28,7 +28,7 @@ NAME = "systemone"
 _KNOWN = frozenset({"model", "answers", "usage", "id", "calibrated"})
 
 
-class SystemOne(WholeAnswers):
+class SystemOne(Carried, WholeAnswers):
     """See `dialects.base.Dialect`; there is no stream."""
 
     name = NAME
@@ -79,16 +79,11 @@ class SystemOne(WholeAnswers):
             body["calibrated"] = False
         return json.encode(body | response.extra.get(NAME, {}))
 
-    def carry(self, request: DecisionRequest) -> tuple[ChatRequest, tuple[Warning, ...]]:
-        """The questions for a chat model, where the provider has nothing else."""
-        return as_chat(request), ()
-
     def encode_answer(
         self, response: DecisionResponse | ChatResponse, request: DecisionRequest, *, now: int
     ) -> tuple[bytes, str]:
         """The body and its media type. Raises ResponseDecodeError for an answer of another kind than was asked for."""
-        judged = from_chat(response, request) if isinstance(response, ChatResponse) else response
-        return self.encode_response(matched(judged, request), now=now), "application/json"
+        return self.encode_response(matched(judged(response, request), request), now=now), "application/json"
 
     def read_usage(self, body: bytes) -> Usage | None:
         try:

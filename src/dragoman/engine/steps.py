@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import abstractmethod
 from typing import Any
 
 from msgspec import Struct
@@ -21,8 +22,9 @@ from dragoman.transport.base import Resume, Started
 class Step(Struct, frozen=True):
     """See the module."""
 
+    @abstractmethod
     def perform(self, transport: Any) -> Any:
-        raise NotImplementedError
+        """What it does on a sync transport."""
 
     def aperform(self, transport: Any) -> Any:
         """As `perform`, or what it would be if it were awaited."""

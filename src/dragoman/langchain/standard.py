@@ -39,7 +39,7 @@ def _first_ours(ours: Callable[[Any], list[Block]], before: Callable[..., Any] |
         if isinstance(message.content, str) and message.response_metadata.get(MARK):
             return ours(message)
         if before is None:
-            raise NotImplementedError  # LangChain then does what it can by itself
+            raise NotImplementedError  # the word by which a translator tells LangChain to do what it can by itself
         found: list[Block] = before(message)
         return found
 

@@ -7,6 +7,7 @@ documented ones; the default is `uptime-latency`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
@@ -21,16 +22,16 @@ from dragoman.router.state import BUSY, Ask, Node, RequestFacts
 Weight = Callable[[Node], float | None]
 
 
-class Strategy:
+class Strategy(ABC):
     """`draws`: it is shown no more than so many, drawn by chance, so a decision costs the same however many there are."""
 
     draws: int | None = None
 
+    @abstractmethod
     def choose(self, nodes: Sequence[Node], ask: Ask) -> Node:
         """One of `nodes`, which are at least one. `ask.now` is in seconds."""
-        raise NotImplementedError
 
-    def record(self, node: Node, facts: RequestFacts, outcome: Outcome, now: float) -> None:
+    def record(self, node: Node, facts: RequestFacts, outcome: Outcome, now: float) -> None:  # noqa: B027 - most remember nothing
         """An attempt at `node` has ended."""
 
     def explain(self, node: Node, ask: Ask) -> str:  # noqa: ARG002 - for strategies that need it

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman.core import json
-from dragoman.core.chat import Extra, Finish, Reason, Warning
+from dragoman.core.chat import Extra, Finish, Reason
+from dragoman.dialects import losses
 
 NAME = "anthropic_messages"
 PATH = "/v1/messages"
@@ -103,29 +104,11 @@ RESPONSE_TIERS_BACK = {ours: theirs for theirs, ours in RESPONSE_TIERS.items()}
 """Service tiers in the words of OpenAI, which the vocabulary uses."""
 
 
-class Losses:
-    """Collects the warnings of one encoding."""
+class Losses(losses.Losses):
+    """The warnings of one encoding into this dialect."""
 
     def __init__(self) -> None:
-        self.warnings: list[Warning] = []
-
-    def drop(self, field: str, message: str) -> None:
-        self.warnings.append(Warning(field=field, message=message, code="dropped"))
-
-    def change(self, field: str, message: str) -> None:
-        self.warnings.append(Warning(field=field, message=message, code="changed"))
-
-    def emulate(self, field: str, message: str) -> None:
-        self.warnings.append(Warning(field=field, message=message, code="emulated"))
-
-    def foreign(self, extra: Extra, path: str) -> None:
-        """Fields that only another dialect knows."""
-        for dialect, fields in extra.items():
-            if dialect != NAME:
-                for key in fields:
-                    if key.startswith("_"):
-                        continue
-                    self.drop(join(path, key), f"only {dialect} knows this field; leave it out for Anthropic models")
+        super().__init__(NAME, "Anthropic models")
 
 
 def join(path: str, key: str) -> str:

@@ -15,7 +15,7 @@ from dragoman.core import json
 from dragoman.core.chat import MediaPart, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart
 from dragoman.core.sse import encode_event
 from dragoman.dialects.anthropic_messages.common import own
-from dragoman.dialects.anthropic_messages.write_blocks import BlockWriter
+from dragoman.dialects.anthropic_messages.write_blocks import BlockWriter, tool_input
 
 Delta = ev.TextDelta | ev.ReasoningDelta | ev.ToolCallDelta | ev.MediaDelta
 
@@ -127,7 +127,7 @@ class FreeTextToolBlock(ToolBlock):
 
     def end(self, end: ev.PartEnd) -> bytes:
         whole = msgspec.structs.replace(self.part, arguments="".join(self.text))
-        value = self.writer.tool_input(whole, f"content[{self.index}]")
+        value = tool_input(whole, f"content[{self.index}]", self.writer.losses, "Anthropic")
         return self._arguments(json.encode(value).decode()) + super().end(end)
 
 

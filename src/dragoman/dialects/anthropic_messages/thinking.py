@@ -14,9 +14,9 @@ from dragoman.dialects.anthropic_messages.common import (
     EFFORT_BUDGETS,
     MINIMUM_BUDGET,
     NO_EFFORT,
-    Losses,
     mark,
 )
+from dragoman.dialects.losses import Losses
 
 
 class Thinking(NamedTuple):

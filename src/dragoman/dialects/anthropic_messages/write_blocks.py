@@ -20,7 +20,8 @@ from dragoman.core.chat import (
     ToolCallPart,
     ToolResultPart,
 )
-from dragoman.dialects.anthropic_messages.common import NAME, Losses, own, parse_arguments, raw_arguments
+from dragoman.dialects.anthropic_messages.common import NAME, own, parse_arguments, raw_arguments
+from dragoman.dialects.losses import Losses
 
 Block = dict[str, Any]
 
@@ -99,23 +100,9 @@ class BlockWriter:
         return {**own(part.extra), "type": "thinking", "thinking": part.text, "signature": part.signature or ""}
 
     def tool_call(self, part: ToolCallPart, path: str) -> Block:
-        block = {"type": "tool_use", "id": part.id, "name": part.name, "input": self.tool_input(part, path)}
+        arguments = tool_input(part, path, self.losses, "Anthropic")
+        block = {"type": "tool_use", "id": part.id, "name": part.name, "input": arguments}
         return self._finish(block, part, path)
-
-    def tool_input(self, part: ToolCallPart, path: str) -> dict[str, Any]:
-        """The arguments as an object. Broken JSON in a history is the model's doing and no reason to lose the conversation."""
-        if part.kind == "custom":
-            self.losses.change(
-                f"{path}.arguments", 'a custom tool\'s text is sent as {"input": text}; Anthropic takes objects only'
-            )
-            return {"input": part.arguments}
-        parsed = parse_arguments(part.arguments)
-        if parsed is None:
-            self.losses.change(
-                f"{path}.arguments", 'no JSON object; sent as {"_raw": text} so that the model sees what it wrote'
-            )
-            return raw_arguments(part.arguments)
-        return parsed
 
     def tool_result(self, part: ToolResultPart, path: str) -> Block:
         block: Block = {"type": "tool_result", "tool_use_id": part.tool_call_id}
@@ -178,3 +165,15 @@ _WRITERS: dict[type, Callable[[BlockWriter, Any, str], Block | None]] = {
     OpaquePart: BlockWriter.opaque,
     MediaPart: BlockWriter.media,
 }
+
+
+def tool_input(part: ToolCallPart, path: str, losses: Losses, who: str) -> dict[str, Any]:
+    """The arguments as an object. Broken JSON in a history is the model's doing and no reason to lose the conversation."""
+    if part.kind == "custom":
+        losses.change(f"{path}.arguments", f'a custom tool\'s text is sent as {{"input": text}}; {who} takes objects only')
+        return {"input": part.arguments}
+    parsed = parse_arguments(part.arguments)
+    if parsed is None:
+        losses.change(f"{path}.arguments", 'no JSON object; sent as {"_raw": text} so that the model sees what it wrote')
+        return raw_arguments(part.arguments)
+    return parsed

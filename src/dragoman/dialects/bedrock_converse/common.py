@@ -12,8 +12,7 @@ from urllib.parse import quote
 
 from dragoman.core import json
 from dragoman.core.chat import Extra, Finish, Reason
-from dragoman.dialects.anthropic_messages.common import Losses as AnthropicLosses
-from dragoman.dialects.anthropic_messages.common import join
+from dragoman.dialects import losses
 
 NAME = "bedrock_converse"
 Body = dict[str, Any]
@@ -99,15 +98,11 @@ def decode_finish(native: str | None, *, json_answer: bool) -> Finish:
     return Finish(reason=REASONS.get(native or "", "unknown"), native=native)
 
 
-class Losses(AnthropicLosses):
-    """Collects the warnings of one encoding."""
+class Losses(losses.Losses):
+    """The warnings of one encoding into this dialect."""
 
-    def foreign(self, extra: Extra, path: str, taken: Collection[str] = ()) -> None:
-        """Fields that only another dialect knows, but for those that were `taken` over."""
-        for dialect, fields in extra.items():
-            for key in fields if dialect != NAME else ():
-                if not key.startswith("_") and key not in taken:
-                    self.drop(join(path, key), f"only {dialect} knows this field; leave it out for Bedrock")
+    def __init__(self) -> None:
+        super().__init__(NAME, "Bedrock")
 
 
 def own(extra: Extra) -> Body:

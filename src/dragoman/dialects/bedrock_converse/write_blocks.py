@@ -21,7 +21,7 @@ from dragoman.core.chat import (
     ToolCallPart,
     ToolResultPart,
 )
-from dragoman.dialects.anthropic_messages.common import parse_arguments, raw_arguments
+from dragoman.dialects.anthropic_messages.write_blocks import tool_input
 from dragoman.dialects.bedrock_converse.common import FORMATS, NAME, Body, Losses, own, taken
 
 Block = dict[str, Any]
@@ -98,21 +98,8 @@ class BlockWriter:
         self.losses.foreign(part.extra, path)
         if part.signature is not None:
             self.losses.drop(f"{path}.signature", "Bedrock signs no tool calls; another provider's signature is left out")
-        return {"toolUse": {"toolUseId": tool_id(part.id), "name": part.name, "input": self._tool_input(part, path)}}
-
-    def _tool_input(self, part: ToolCallPart, path: str) -> Body:
-        if part.kind == "custom":
-            self.losses.change(
-                f"{path}.arguments", 'a custom tool\'s text is sent as {"input": text}; Bedrock takes objects only'
-            )
-            return {"input": part.arguments}
-        parsed = parse_arguments(part.arguments)
-        if parsed is None:
-            self.losses.change(
-                f"{path}.arguments", 'no JSON object; sent as {"_raw": text} so that the model sees what it wrote'
-            )
-            return raw_arguments(part.arguments)
-        return parsed
+        arguments = tool_input(part, path, self.losses, "Bedrock")
+        return {"toolUse": {"toolUseId": tool_id(part.id), "name": part.name, "input": arguments}}
 
     def tool_result(self, part: ToolResultPart, path: str) -> Block:
         self.losses.foreign(part.extra, path)

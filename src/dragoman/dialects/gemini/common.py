@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from dragoman.core import json
-from dragoman.core.chat import Extra, Finish, Reason, Warning
+from dragoman.core.chat import Extra, Finish, Reason
+from dragoman.dialects import losses
 
 NAME = "gemini"
 
@@ -97,27 +98,11 @@ def said_id(id_: str) -> dict[str, str]:
 
 
 # --------------------------------------------------------------------------------------------------------------------- loss
-class Losses:
-    """Collects the warnings of one encoding."""
+class Losses(losses.Losses):
+    """The warnings of one encoding into this dialect."""
 
     def __init__(self) -> None:
-        self.warnings: list[Warning] = []
-
-    def drop(self, field: str, message: str) -> None:
-        self.warnings.append(Warning(field=field, message=message, code="dropped"))
-
-    def change(self, field: str, message: str) -> None:
-        self.warnings.append(Warning(field=field, message=message, code="changed"))
-
-    def emulate(self, field: str, message: str) -> None:
-        self.warnings.append(Warning(field=field, message=message, code="emulated"))
-
-    def foreign(self, extra: Extra, path: str) -> None:
-        """Fields that only another dialect knows."""
-        for dialect, fields in extra.items():
-            for key in fields if dialect != NAME else ():
-                if not key.startswith("_"):
-                    self.drop(join(path, key), f"only {dialect} knows this field; leave it out for Gemini models")
+        super().__init__(NAME, "Gemini models")
 
 
 def join(path: str, key: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dragoman.core import json
 from dragoman.core.operations import DecisionRequest, DecisionResponse
+from dragoman.dialects.chat_decisions import Carried
 from dragoman.dialects.decisions_wire import matched
 from dragoman.dialects.gptrouter.answers import Source, meta
 from dragoman.dialects.gptrouter.errors import encode_error
@@ -19,7 +20,7 @@ from dragoman.dialects.systemone_questions import write_answers
 NAME = "gptrouter_decisions"
 
 
-class GPTRouterDecisions:
+class GPTRouterDecisions(Carried):
     name = NAME
     encode_error = staticmethod(encode_error)
 

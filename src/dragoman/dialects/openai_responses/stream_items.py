@@ -41,8 +41,8 @@ class Item:
         self._made.add(event)
         return b""
 
-    def delta(self, event: Delta) -> bytes:
-        raise NotImplementedError(f"a {type(self).__name__} has no pieces")
+    def delta(self, event: Delta) -> bytes:  # noqa: ARG002 - for items that come in pieces
+        raise TypeError(f"a {type(self).__name__} comes whole, and a piece of it came")
 
     def end(self, event: ev.PartEnd) -> bytes:
         """A part ends."""

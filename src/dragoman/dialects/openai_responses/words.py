@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from dragoman.core.chat import Extra, Finish, Reason, Role, Warning
+from dragoman.core.chat import Extra, Finish, Reason, Role
+from dragoman.dialects import losses
 
 NAME = "openai_responses"
 PATH = "/responses"
@@ -113,25 +114,8 @@ def item_mark(part: Any) -> dict[str, Any] | None:
     return held
 
 
-class Losses:
-    """Collects the warnings of one encoding."""
+class Losses(losses.Losses):
+    """The warnings of one encoding into this dialect."""
 
     def __init__(self) -> None:
-        self.warnings: list[Warning] = []
-
-    def drop(self, field: str, message: str) -> None:
-        self.warnings.append(Warning(field=field, message=message, code="dropped"))
-
-    def change(self, field: str, message: str) -> None:
-        self.warnings.append(Warning(field=field, message=message, code="changed"))
-
-    def emulate(self, field: str, message: str) -> None:
-        self.warnings.append(Warning(field=field, message=message, code="emulated"))
-
-    def foreign(self, held: Extra, path: str) -> None:
-        """Fields that only another dialect knows."""
-        for dialect, fields in held.items():
-            for key in fields if dialect != NAME else ():
-                if not key.startswith("_"):
-                    field = f"{path}.{key}" if path else key
-                    self.drop(field, f"only {dialect} knows this field; leave it out for models of the Responses API")
+        super().__init__(NAME, "models of the Responses API")

@@ -8,13 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman.core import json
-from dragoman.core.errors import BadRequestError
 from dragoman.core.operations import DecisionRequest, DecisionResponse
-from dragoman.dialects.chat_decisions import as_chat, from_chat
+from dragoman.dialects.chat_decisions import judged
 from dragoman.dialects.gptrouter.answers import Source
 from dragoman.dialects.gptrouter.decisions import DIALECT, NAME, write
 from dragoman.dialects.gptrouter.requests import read_generation
-from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.openai_chat.reader import refuse
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.gptrouter.directory import Found
@@ -39,15 +37,7 @@ async def system_one(face: Face, exchange: Exchange) -> Answer:
 async def _decided(
     face: Face, exchange: Exchange, body: dict[str, Any], request: DecisionRequest, places: tuple[Found, ...]
 ) -> DecisionResponse:
-    made = {"decision" in place.deployments[0].target.provider.dialects for place in places}
-    if made == {True}:
-        answered: DecisionResponse = await ask(face, exchange, Asking("decision", NAME, body, places))
-        return answered
-    if made == {True, False}:
-        raise BadRequestError("data: some candidates are made for decisions and some are chat models: name one kind of them")
-    asked = CHAT.encode_request(as_chat(request)).body
-    assert isinstance(asked, dict)  # noqa: S101 - for the type checker: that dialect writes JSON
-    return from_chat(await ask(face, exchange, Asking("chat", CHAT.name, asked, places)), request)
+    return judged(await ask(face, exchange, Asking("decision", NAME, body, places)), request)
 
 
 def _needs_questions(params: dict[str, Any], path: str) -> None:
