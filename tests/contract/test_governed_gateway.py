@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 
 from support.demo_server import RunningDemo
 from support.gateway import RunningGateway, gateway
+from support.requests import chat, connected, until
 
 MASTER = "sk-master-of-this-test"
 HELLO = [{"role": "user", "content": "hello there, gateway"}]
@@ -24,7 +25,8 @@ def config(folder: Path, demo: RunningDemo) -> str:
 models:
   - {{name: echo, model: openai/echo, api_base: '{demo.url}/v1', api_key: k, input_price: 1000, output_price: 1000}}
   - {{name: other, model: openai/echo, api_base: '{demo.url}/v1', api_key: k, input_price: 1, output_price: 1}}
-server: {{api_key: {MASTER}}}
+  - {{name: silent, model: openai/echo?fail=timeout, api_base: '{demo.url}/v1', api_key: k, input_price: 1, output_price: 1}}
+server: {{api_key: {MASTER}, drain_seconds: 1}}
 governance: {{database: 'sqlite:///{folder}/ledger.db', journal: '{folder}/journal'}}
 """
 
@@ -41,6 +43,10 @@ def admin(served: RunningGateway, method: str, path: str, **options: Any) -> Any
         answer = session.request(method, path, **options)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def spent(served: RunningGateway, key: str) -> float:
+    return admin(served, "GET", "/key/info", params={"key": key})["info"]["spend"]
 
 
 def issue(served: RunningGateway, **terms: Any) -> str:
@@ -116,14 +122,8 @@ def test_a_blocked_key_is_refused(governed: RunningGateway) -> None:
     key = issue(governed)
     assert ask(governed, key).choices
     admin(governed, "POST", "/key/block", json={"key": key})
-
-    def ask_for_ten_seconds() -> None:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            ask(governed, key)
-
     with pytest.raises((openai.AuthenticationError, openai.PermissionDeniedError)):
-        ask_for_ten_seconds()
+        until(lambda: ask(governed, key) is None)
 
 
 def test_what_was_answered_is_in_the_ledger_after_a_kill(demo: RunningDemo, tmp_path: Path) -> None:
@@ -136,10 +136,22 @@ def test_what_was_answered_is_in_the_ledger_after_a_kill(demo: RunningDemo, tmp_
         first.process.wait(10)
     with gateway(text) as second:
         assert ask(second, key).choices
-        deadline = time.monotonic() + 10
-        spend = 0.0
-        while time.monotonic() < deadline:
-            spend = admin(second, "GET", "/key/info", params={"key": key})["info"]["spend"]
-            if spend >= 6 * 0.018 - 1e-9:
-                break
-    assert spend == pytest.approx(6 * 0.018)
+        until(lambda: spent(second, key) >= 6 * 0.018 - 1e-9)
+        assert spent(second, key) == pytest.approx(6 * 0.018)
+
+
+def test_a_stop_settles_what_it_does_not_wait_for(demo: RunningDemo, tmp_path: Path) -> None:
+    text, log = config(tmp_path, demo), tmp_path / "log"
+    with gateway(text) as first:
+        key = issue(first)
+        before = demo.stats()["requests"]
+        body = json.dumps(chat("silent")).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n"
+        head += f"content-length: {len(body)}\r\n\r\n"
+        with connected(first.address, head.encode() + body):
+            until(lambda: demo.stats()["requests"] > before)
+            first.process.send_signal(signal.SIGTERM)
+            assert first.process.wait(20) == 0
+    with gateway(text, log=log) as second:
+        assert spent(second, key) > 0
+    assert "ended early" not in log.read_text()
