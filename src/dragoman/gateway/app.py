@@ -15,8 +15,8 @@ from dragoman.gateway import serving
 from dragoman.gateway.asgi_exchange import App
 from dragoman.gateway.config import Config, load, timeouts
 from dragoman.gateway.governed import Governed
-from dragoman.gateway.gptrouter.routes import gptrouter_routes
 from dragoman.gateway.late_app import LateApp
+from dragoman.gateway.late_routes import LateRoutes
 from dragoman.gateway.pages import Pages
 from dragoman.gateway.pipeline import Pipeline, Route
 from dragoman.gateway.subject import in_a_form, in_the_body, in_the_path, or_default
@@ -74,7 +74,7 @@ def assemble(config: Config, policy: Policy, transport: AsyncTransport) -> Gatew
     pages = Pages(policy, pipeline)
     routes = {**inference_routes(pipeline), **pages.routes()}
     if config.governance is None:  # GPTRouter's face asks no governance yet, so it must not be a way around it
-        routes |= gptrouter_routes(pipeline, options=options)
+        routes |= LateRoutes(lambda: _gptrouter(pipeline, options), GPTROUTER).routes
     governed = Governed(config, pipeline)
 
     async def close() -> None:
@@ -89,6 +89,20 @@ def _other_pages(pages: Pages, governed: Governed) -> App:
     from dragoman.gateway.other_pages import starlette_app  # noqa: PLC0415 - it costs 6 MB, and many gateways never need it
 
     return starlette_app(pages, {path: spellings(path) for path, *_ in INFERENCE}, governed.routes())
+
+
+_BASES = (b"/api/v1", b"//api/v1", b"/api/api/v1")
+GPTROUTER = (
+    ("GET", b"/healthcheck"),
+    *((method, base + b"/*") for base in _BASES for method in ("GET", "POST", "PUT", "DELETE")),
+)
+"""What GPTRouter's face answers."""
+
+
+def _gptrouter(pipeline: Pipeline, options: CallOptions) -> serving.Routes:
+    from dragoman.gateway.gptrouter.routes import gptrouter_routes  # noqa: PLC0415 - 3 MB and a tenth of a second
+
+    return gptrouter_routes(pipeline, options=options)
 
 
 def spellings(path: str) -> tuple[str, ...]:
