@@ -23,9 +23,15 @@ demo:
 	tools/environment.sh .demo/venv requirements/demo.lock
 	.demo/venv/bin/python examples/demo.py
 
-test: setup
+# LangChain's standard tests bring pytest plugins of their own, so the classes for it are tested where those are.
+$(VENV)-langchain/.ready: requirements/langchain.lock pyproject.toml tools/environment.sh
+	tools/environment.sh $(VENV)-langchain requirements/langchain.lock
+	touch $@
+
+test: setup $(VENV)-langchain/.ready
 	$(BIN)/dragoman local pull
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/langchain
+	$(VENV)-langchain/bin/python -m pytest -n 2 -p no:asyncio tests/langchain
 
 lint: setup
 	$(BIN)/ruff check .
@@ -50,4 +56,4 @@ lock: setup
 	tools/lock.sh $(BIN)
 
 clean:
-	rm -rf $(VENV) .demo .bench
+	rm -rf $(VENV) $(VENV)-langchain .demo .bench
