@@ -15,6 +15,9 @@ from msgspec import Raw
 DecodeError = msgspec.DecodeError
 """Raised by everything here that reads; the message names the path for typed reads."""
 
+UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading may end in: bad JSON, bad UTF-8 in a string, and nesting deeper than anyone means it."""
+
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
 

@@ -15,8 +15,7 @@ from dragoman.core.errors import BadRequestError, ErrorDetail
 from dragoman.gateway.exchange import Exchange
 
 JSON = "application/json"
-UNREADABLE = (json.DecodeError, UnicodeDecodeError, RecursionError)
-"""What reading a body may end in: bad JSON, bad UTF-8 in a string, and nesting deeper than anyone means it."""
+UNREADABLE = json.UNREADABLE
 
 
 class Asked(NamedTuple):

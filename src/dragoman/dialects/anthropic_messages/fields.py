@@ -12,7 +12,7 @@ from dragoman.core import json
 from dragoman.core.chat import Extra
 from dragoman.dialects.anthropic_messages.common import NAME, join
 
-UNREADABLE = (json.DecodeError, UnicodeDecodeError, RecursionError)
+UNREADABLE = json.UNREADABLE
 """What reading bytes as JSON may raise."""
 
 _KINDS: dict[str, tuple[type, ...]] = {

@@ -12,12 +12,11 @@ from msgspec import Struct
 
 from dragoman.core import json
 from dragoman.core.chat import Usage
-from dragoman.core.errors import ErrorDetail
 from dragoman.core.json import Envelope
-from dragoman.core.sse import MAX_EVENT_BYTES
 from dragoman.dialects.anthropic_messages.errors import reported
 from dragoman.dialects.anthropic_messages.fields import UNREADABLE
 from dragoman.dialects.anthropic_messages.usage import decode_usage, merge
+from dragoman.dialects.line_tap import LineTap
 
 
 class _WithUsage(Struct):
@@ -32,7 +31,6 @@ class _Frame(Struct):
 
 _read_body = msgspec.json.Decoder(_WithUsage).decode
 _read_frame = msgspec.json.Decoder(_Frame).decode
-_is_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def edit_request(envelope: Envelope, *, model: str) -> Envelope:
@@ -47,47 +45,16 @@ def read_usage(body: bytes) -> Usage | None:
     return None if usage is None else decode_usage(usage)
 
 
-class AnthropicUsageTap:
+class AnthropicUsageTap(LineTap):
     def __init__(self) -> None:
-        self.started = False
-        self.complete = False
-        self.usage: Usage | None = None
-        self.error: ErrorDetail | None = None
-        self.error_status = 0
-        self._held: list[bytes] = []  # pieces of a line whose end has not come
-        self._held_size = 0
+        super().__init__()
         self._counts: dict[str, Any] = {}
 
-    def feed(self, chunk: bytes) -> None:
-        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
-        if not end:
-            self._hold(chunk)
-            return
-        lines = b"".join((*self._held, chunk[:end])) if self._held else chunk[:end]
-        self._held, self._held_size = [], 0
-        self._hold(chunk[end:])
-        notable = not self.started or b'"message_' in lines or b'"error"' in lines
-        take = self._take if notable else self._check
-        for line in lines.splitlines():
-            if line.startswith(b"data:") and self.error is None:
-                take(line[5:])
-
-    def _hold(self, piece: bytes) -> None:
-        """A line over the limit is let go: what wants to be read is never that long."""
-        self._held_size += len(piece)
-        if self._held_size > MAX_EVENT_BYTES:
-            self._held = []
-        elif piece:
-            self._held.append(piece)
+    def _is_notable(self, data: bytes) -> bool:
+        return b'"message_' in data or b'"error"' in data
 
     def _take(self, data: bytes) -> None:
-        try:
-            frame = _read_frame(data)
-        except msgspec.ValidationError:
-            return  # JSON, but of a shape that says nothing to us
-        except UNREADABLE:
-            self._fail_on(data)
-            return
+        frame = _read_frame(data)
         if frame.type == "ping":
             return
         self.started = True
@@ -99,22 +66,6 @@ class AnthropicUsageTap:
             self.complete = True
         elif frame.type == "error":
             self.error_status, self.error = reported(json.decode(data))
-
-    def _check(self, data: bytes) -> None:
-        """Nothing to learn here, but what is relayed as an event must be one: a client's JSON parser would choke on it."""
-        try:
-            _is_json(data)
-        except UNREADABLE:
-            self._fail_on(data)
-
-    def _fail_on(self, data: bytes) -> None:
-        """What follows the end is nobody's business: some hosts put OpenAI's [DONE] there."""
-        if self.complete:
-            return
-        self.started = True
-        shown = data[:80].decode("utf-8", "replace")
-        self.error = ErrorDetail(message=f"the provider sent an event that is not JSON: {shown}")
-        self.error_status = 502
 
     def _count(self, usage: dict[str, Any] | None) -> None:
         if usage is not None:

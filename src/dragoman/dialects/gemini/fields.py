@@ -13,7 +13,7 @@ from dragoman.core import json
 from dragoman.core.chat import Extra
 from dragoman.dialects.gemini.common import extra_of, join
 
-UNREADABLE = (json.DecodeError, UnicodeDecodeError, RecursionError)
+UNREADABLE = json.UNREADABLE
 """What reading bytes as JSON may raise."""
 
 _KINDS: dict[str, tuple[type, ...]] = {

@@ -16,7 +16,7 @@ from dragoman.core.chat import Citation, Extra, Finish, Logprobs, Reason, TokenL
 
 NAME = "openai_chat"
 
-UNREADABLE = (json.DecodeError, RecursionError)
+UNREADABLE = json.UNREADABLE
 """What the JSON codec raises: bad JSON, and JSON nested deeper than anyone means it."""
 
 REASONS: dict[str, Reason] = {
