@@ -1,4 +1,7 @@
-"""Scopes, hashes of keys, the ledger with its counters, reservations of workers, the audit log."""
+"""Scopes, hashes of keys, the ledger with its counters, reservations of workers, the audit log.
+
+A migration is a picture of its day: it repeats what `schema` said then and never imports it, for that will change.
+"""
 
 from __future__ import annotations
 
