@@ -112,7 +112,7 @@ def test_a_call_settles_itself_at_the_price_of_who_answered() -> None:
     governance, identity = run(governed(Scope(kind="key", id="k")))
     call = request({"max_tokens": 100})
     hold = governance.admit(identity, facts_of(call, governance.prices, route="/v1/chat/completions"), NOW)
-    call.observe = governance.observer(hold, lambda: NOW + 2)
+    call.watch(governance.observer(hold, lambda: NOW + 2))
     call.attempts.append(Attempt(deployment=call.deployments[0], began=1.0, ended=1.5))
     call.settle(Settlement(usage=Usage(input_tokens=1000, output_tokens=500)))
     call.settle(Settlement(cancelled=True))
@@ -140,7 +140,7 @@ def test_no_provider_can_break_the_ledger() -> None:
     ):
         call = request({})
         hold = governance.admit(identity, facts_of(call, governance.prices), NOW)
-        call.observe = governance.observer(hold, lambda: NOW)
+        call.watch(governance.observer(hold, lambda: NOW))
         call.attempts.append(Attempt(deployment=call.deployments[0], began=1.0, ended=1.5))
         call.settle(Settlement(usage=usage))
         row = governance.ended[-1]

@@ -50,7 +50,7 @@ def make_call(
         stream=stream,
         options=CallOptions(**({"retry": RetryPolicy(max_retries=retries)} | options)),
         rng=Random(7),
-        observe=lambda call: record.append(call.settlement),
+        observers=(lambda call: record.append(call.settlement),),
     )
 
 

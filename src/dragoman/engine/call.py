@@ -48,11 +48,18 @@ class Attempt(Struct):
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
-    """How a call ended: exactly one of success, `error`, or `cancelled` by the client. `usage` may be known in each case."""
+    """How a call ended: exactly one of success, `error`, or `cancelled` by the client. `usage` may be known in each case.
+
+    `response` is the answer in the words of `core`, as far as it came; None where its bytes were relayed unread.
+    """
 
     usage: Usage | None = None
+    response: Any = None
     error: Exception | None = None
     cancelled: bool = False
+
+
+Observer = Callable[["Call"], None]
 
 
 class Call:
@@ -72,7 +79,7 @@ class Call:
         "deployments",
         "dialect",
         "model",
-        "observe",
+        "observers",
         "operation",
         "options",
         "rng",
@@ -95,7 +102,7 @@ class Call:
         options: CallOptions | None = None,
         envelope: json.Envelope | None = None,
         rng: Random | None = None,
-        observe: Callable[[Call], None] | None = None,
+        observers: tuple[Observer, ...] = (),
         session: Sessionlike | None = None,
     ) -> None:
         self.operation = operation
@@ -107,7 +114,7 @@ class Call:
         self.stream = stream
         self.options = options or _DEFAULT_OPTIONS
         self.rng = rng or _RANDOM
-        self.observe = observe
+        self.observers = observers
         self.session = session
         self.clock: Callable[[], float] | None = None
         self.attempts: list[Attempt] = []
@@ -136,13 +143,17 @@ class Call:
         return self._request
 
     def settle(self, settlement: Settlement) -> None:
-        """Record how it ended, and tell the router's session and the observer. Only the first settlement counts."""
+        """Record how it ended, and tell the router's session and the observers. Only the first settlement counts."""
         if self.settlement is None:
             self.settlement = settlement
             if type(self.session) is not Direct:
                 self._tell(settlement)
-            if self.observe is not None:
-                self.observe(self)
+            for observe in self.observers:
+                observe(self)
+
+    def watch(self, observer: Observer) -> None:
+        """`observer` is told once, when the call settles. It must not raise."""
+        self.observers += (observer,)
 
     def _tell(self, settlement: Settlement) -> None:
         session, clock = self.session, self.clock

@@ -145,7 +145,7 @@ def _send(call: Call, prepared: Prepared, wall: Clock) -> Flow[Answer]:
     usage = prepared.dialect.read_usage(response.body) if decoded is None else decoded.usage
     if usage is None and decoded is None:
         _decoded(call, prepared, response)  # no usage may mean no answer: garbage, or an error inside a 200
-    call.settle(Settlement(usage=usage))
+    call.settle(Settlement(usage=usage, response=decoded))
     return Answer(prepared=prepared, raw=response, response=decoded, usage=usage)
 
 

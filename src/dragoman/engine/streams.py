@@ -63,7 +63,12 @@ class StreamState:
     def settle(self) -> None:
         """The reader is finished with it: complete, broken, or closed early by the client."""
         self.done = True
-        self.call.settle(Settlement(usage=self._assembly.usage, cancelled=not self._assembly.ended))
+        ended = self._assembly.ended
+        self.call.settle(Settlement(usage=self._assembly.usage, response=self._seen(), cancelled=not ended))
+
+    def _seen(self) -> ChatResponse | None:
+        """The answer so far, for those who watch the call."""
+        return self.response if self.call.observers and self.call.settlement is None else None
 
     def _accept(self, events: list[Event]) -> list[Event]:
         add = self._assembly.add
@@ -82,10 +87,11 @@ class StreamState:
         stream = self.opened.stream
         headers = () if stream is None else stream.head.headers
         context = interpret.context(self.opened.prepared, attempts=len(self.call.attempts), headers=headers)
-        self.error = StreamInterruptedError(message, partial=self.response, code=code, **context)
+        partial = self.response
+        self.error = StreamInterruptedError(message, partial=partial, code=code, **context)
         self.error.status_code = status or self.error.status_code
         self.error.deployment = self.opened.prepared.deployment.id
-        self.call.settle(Settlement(usage=self._assembly.usage, error=self.error))
+        self.call.settle(Settlement(usage=self._assembly.usage, response=partial, error=self.error))
 
 
 def events(state: StreamState) -> Generator[list[Event]]:

@@ -53,7 +53,7 @@ class Admission:
         self._hold(who, facts, call)
 
     def _hold(self, who: Identity, facts: Facts, call: Call) -> None:
-        call.observe = self.governance.observer(self.governance.admit(who, facts, time.time()), time.time)
+        call.watch(self.governance.observer(self.governance.admit(who, facts, time.time()), time.time))
 
     def _facts(self, call: Call, exchange: Exchange, identity: bytes) -> Facts:
         return facts_of(

@@ -23,7 +23,7 @@ from dragoman.core import json
 from dragoman.core.errors import BadRequestError, DragomanError, InvalidKeyError
 from dragoman.core.http import header
 from dragoman.dialects import registry
-from dragoman.engine.call import Call, CallOptions, Settlement
+from dragoman.engine.call import Call, CallOptions, Observer, Settlement
 from dragoman.engine.drive import Push, adrive
 from dragoman.engine.flow import Answer, OpenedStream, answer, open_stream
 from dragoman.engine.request_facts import request_facts, without_tags
@@ -42,6 +42,7 @@ from dragoman.transport.base import AsyncTransport
 
 if TYPE_CHECKING:
     from dragoman.gateway.admission import Admission
+    from dragoman.gateway.governance.identity import Identity
 
 logger = logging.getLogger("dragoman.gateway")
 
@@ -62,6 +63,8 @@ class Pipeline:
         self._rng = Random()  # noqa: S311 - which deployment is asked is no secret
         self.admission: Admission | None = None
         """Set when the server starts, where the configuration has a `governance`."""
+        self.observers: tuple[Observer, ...] = ()
+        """Told of every call of every face when it settles."""
 
     def authorise(self, header: Callable[[bytes], bytes | None]) -> None:
         """Raises InvalidKeyError unless the request shows the gateway's key, when there is one. `header` looks one up."""
@@ -73,12 +76,28 @@ class Pipeline:
             problem = "the API key is wrong" if key else "no API key was sent: use Authorization: Bearer KEY or x-api-key: KEY"
             raise InvalidKeyError(problem)
 
-    async def authorised(self, header: Callable[[bytes], bytes | None], client: str) -> None:
-        """As `authorise`, for pages; under governance any key of its own will do. `client`: host:port."""
-        if self.admission is None:
-            self.authorise(header)
-        else:
-            await self.admission.load(header, client)
+    async def authorised(self, header: Callable[[bytes], bytes | None], client: str) -> Identity | None:
+        """As `authorise`, whoever has to be asked; under governance any key of its own will do. `client`: host:port.
+
+        Comes back: who it is, None where there is no governance.
+        """
+        if self.admission is not None:
+            return await self.admission.load(header, client)
+        self.authorise(header)
+        return None
+
+    def admitted(self, who: Identity | None, call: Call, exchange: Exchange, identity: bytes) -> bool:
+        """Hold what the call may cost, and have it watched. False: that takes `admit`. Raises the errors of governance."""
+        if self.admission is not None and who is not None and not self.admission.admit(who, call, exchange, identity):
+            return False
+        call.observers += self.observers
+        return True
+
+    async def admit(self, who: Identity | None, call: Call, exchange: Exchange, identity: bytes) -> None:
+        """As `admitted`, whatever has to be asked for it. `identity` is that of the request."""
+        if self.admission is not None and who is not None:
+            await self.admission.admit_late(who, call, exchange, identity)
+        call.observers += self.observers
 
     def call(self, operation: str, dialect: str, subject: Subject, exchange: Exchange) -> Call:
         """The call that the request asks for. Raises BadRequestError and NotFoundError."""
@@ -157,18 +176,17 @@ class Answering:
 
     def begin(self) -> Coroutine[Any, Any, None] | None:
         exchange, pipeline = self._exchange, self._route.pipeline
-        admission = pipeline.admission
+        admission, who = pipeline.admission, None
         try:
             if admission is None:
                 pipeline.authorise(exchange.header)
-                call = self._asked()
             else:
                 who = admission.identify(exchange)
                 if who is None:
-                    return self._admitted_late(admission)
-                call = self._asked()
-                if not admission.admit(who, call, exchange, self._identity):
-                    return self._admitted_late(admission)
+                    return self._in_turn()
+            call = self._asked()
+            if not pipeline.admitted(who, call, exchange, self._identity):
+                return self._in_turn()
         except (DragomanError, *UNREADABLE) as problem:
             self._explained(problem)
             return None
@@ -184,19 +202,18 @@ class Answering:
         self._call = call = route.pipeline.call(route.operation, route.name, route.subject, self._exchange)
         return call
 
-    async def _admitted_late(self, admission: Admission) -> None:
-        """The store has to be asked who this is, or what is known of the end user or the tags; so it all goes in a task."""
-        exchange = self._exchange
+    async def _in_turn(self) -> None:
+        """The same in a task, where something has to be waited for before the call may begin."""
+        exchange, pipeline = self._exchange, self._route.pipeline
         _cancel_on_disconnect(exchange)
         try:
-            who = await admission.load(exchange.header, exchange.client)
+            who = await pipeline.authorised(exchange.header, exchange.client)
             call = self._call or self._asked()
-            await admission.admit_late(who, call, exchange, self._identity)
+            await pipeline.admit(who, call, exchange, self._identity)
             if call.stream:
                 await self._stream(call)
             else:
-                found = await adrive(answer(call, perf_counter, time.time), self._route.pipeline.transport)
-                self._respond(found, call)
+                self._respond(await adrive(answer(call, perf_counter, time.time), pipeline.transport), call)
         except asyncio.CancelledError:
             if not exchange.disconnected:
                 raise

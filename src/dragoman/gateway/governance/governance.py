@@ -3,7 +3,7 @@
     identity = governance.identify(header, now) or await governance.load(header, address, now)
     if not governance.ready(identity, facts): await governance.prepare(identity, facts, now)
     hold = governance.admit(identity, facts, now)          # raises, or reserves everywhere at once
-    call.observe = governance.observer(hold, time.time)    # settles exactly once; or governance.release(hold, now)
+    call.watch(governance.observer(hold, time.time))       # settles exactly once; or governance.release(hold, now)
 
 Nothing here waits, but for `load` and `prepare`, which ask the store about what is new. What a call did goes to the journal,
 which is memory of the kernel's, and from there to the store by `shipping`. Time is an argument: Unix seconds.
@@ -177,7 +177,7 @@ class Governance:
 
     # after it
     def observer(self, hold: Hold, clock: Callable[[], float]) -> Callable[[Call], None]:
-        """For `call.observe`: settles when the call does, at the price of the catalog."""
+        """For `call.watch`: settles when the call does, at the price of the catalog."""
 
         def settled(call: Call) -> None:
             now = clock()
