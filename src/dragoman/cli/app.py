@@ -7,6 +7,7 @@ import os
 import click
 
 from dragoman.cli.demo_upstream import demo_upstream
+from dragoman.cli.explain import diff, explain
 from dragoman.cli.keys import keys
 from dragoman.cli.local import local
 from dragoman.cli.simulate import simulate
@@ -24,6 +25,8 @@ def app() -> None:
 app.add_command(keys)
 app.add_command(local)
 app.add_command(demo_upstream)
+app.add_command(explain)
+app.add_command(diff)
 app.add_command(simulate)
 
 

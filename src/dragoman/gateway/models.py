@@ -99,7 +99,7 @@ def read_models(
     for index, entry in enumerate(entries):
         try:
             _check_headers(entry)
-            name = _id(entry, index, entry.name)
+            name = entry_id(entry, index, entry.name)
             if ids.setdefault(name, index) != index:
                 raise ConfigurationError(f"id: {name!r} is that of models[{ids[name]}] too; ids are unique")
             if "*" in entry.name or "*" in entry.model:
@@ -116,7 +116,7 @@ def read_models(
     )
 
 
-def _id(entry: ModelEntry, index: int, name: str) -> str:
+def entry_id(entry: ModelEntry, index: int, name: str) -> str:
     """Of a pattern's deployment it has the name in it that was asked for."""
     if entry.id is None:
         return f"{name}#{index}"
@@ -156,7 +156,7 @@ def _resolver(pattern: str, entries: Sequence[tuple[int, ModelEntry]], env: Mapp
             return ()
         rest = name.removeprefix(beginning)
         return tuple(
-            _deployment(entry, _target(entry, name, rest, env), _id(entry, index, name), name) for index, entry in entries
+            _deployment(entry, _target(entry, name, rest, env), entry_id(entry, index, name), name) for index, entry in entries
         )
 
     return resolve
