@@ -50,15 +50,13 @@ NOTHING, HEAD, BODY, REFUSED = Reading
 Cycle = ProtocolExchange | RequestResponseCycle
 """A request of ours, or one of the ASGI app's."""
 
-_DEFAULT_LIMITS = Limits()
-
-
 def _no_handler(_: object) -> None:
     raise LookupError("a refusal has no handler")
 
 
 _NO_ROUTE = Route(_no_handler)
 """Of a request that was refused before anyone could know what it is for."""
+_DEFAULT_LIMITS = Limits()
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -67,6 +65,9 @@ class GatewayProtocol(HttpToolsProtocol):
     `cycle` is the last request that came, `answering` the one whose turn it is. `progress`: the read has begun a request or
     brought some body; `bodiless` counts the bytes since then.
     """
+
+    # uvicorn's attributes just fit into a dictionary whose keys its instances share; with ours it would be 1 KB more
+    __slots__ = tuple("answering bodiless peer progress read_deadline read_size reading unsent unsent_since".split())
 
     routes: ClassVar[RouteTable]
     limits: ClassVar[Limits]

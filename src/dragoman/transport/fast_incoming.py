@@ -169,11 +169,7 @@ class FastStream(Incoming):
     head = ResponseHead(status=0)
     _full = False
     _held = False
-    _pieces: deque[bytes]
-
-    def __init__(self, timeouts: Timeouts, sweeper: Sweeper, limit: int) -> None:
-        super().__init__(timeouts, sweeper, limit)
-        self._pieces = deque()
+    _pieces: deque[bytes] | tuple[()] = ()  # an empty deque is 600 bytes, and in most streams nothing waits
 
     def send(self, connection: Connection, head: bytes, body: bytes, began: float, now: float) -> None:
         super().send(connection, head, body, began, now)
@@ -186,7 +182,7 @@ class FastStream(Incoming):
             if self._ended:
                 return b""
             await self.outcome()
-        piece = self._pieces.popleft()
+        piece = self._taken()
         self._size -= len(piece)
         if self._full and self._size < QUEUE_BOUND // 2:
             self._full = False
@@ -200,7 +196,7 @@ class FastStream(Incoming):
         """
         try:
             while self._pieces:
-                on_data(self._pieces.popleft())
+                on_data(self._taken())
         except BaseException:
             self.abandon("the reader failed")
             raise
@@ -211,6 +207,12 @@ class FastStream(Incoming):
             await self.outcome()
         if self.failure is not None:
             raise self.failure
+
+    def _taken(self) -> bytes:
+        piece: bytes = self._pieces.popleft()  # type: ignore[union-attr]  # there is one
+        if not self._pieces:
+            self._pieces = ()
+        return piece
 
     def pause(self) -> None:
         """Stop reading from upstream until `resume`: whoever takes the pieces cannot keep up."""
@@ -226,7 +228,10 @@ class FastStream(Incoming):
         self.abandon("the stream was closed before its end")
 
     def piece(self, data: bytes) -> None:
-        self._pieces.append(data)
+        if isinstance(self._pieces, deque):
+            self._pieces.append(data)
+        else:
+            self._pieces = deque((data,))
         self._size += len(data)
         if self._size > self._limit:
             raise TransportFailure("too_large", f"more than {self._limit} bytes came in one burst")
