@@ -50,6 +50,7 @@ NOTHING, HEAD, BODY, REFUSED = Reading
 Cycle = ProtocolExchange | RequestResponseCycle
 """A request of ours, or one of the ASGI app's."""
 
+
 def _no_handler(_: object) -> None:
     raise LookupError("a refusal has no handler")
 
