@@ -1,5 +1,6 @@
 # make demo    the main job, answered by the local model, in an environment of its own
 # make test    every test (sets up what it needs)
+# make schemathesis   the gateway held to its OpenAPI documents
 # make lint    the guards of the house
 # make instructions   instruction counts of the hot path, against those kept
 # make bench   figures beside nginx and other gateways
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint instructions bench catalog providers lock setup clean
+.PHONY: demo test schemathesis lint instructions bench catalog providers lock setup clean
 
 setup: $(VENV)/.ready
 
@@ -28,10 +29,27 @@ $(VENV)-langchain/.ready: requirements/langchain.lock pyproject.toml tools/envir
 	tools/environment.sh $(VENV)-langchain requirements/langchain.lock
 	touch $@
 
-test: setup $(VENV)-langchain/.ready
+# The official GPTRouter clients, which the gateway's face is tried with.
+CLIENTS := $(CURDIR)/$(VENV)-gptrouter
+$(CLIENTS)/.ready: tools/gptrouter_clients.sh | setup
+	mkdir -p $(CLIENTS)
+	tools/gptrouter_clients.sh $(CLIENTS) $(BIN)
+	touch $@
+
+test: export GPTROUTER_PYTHONS = $(subst $() ,:,$(wildcard $(CLIENTS)/*/bin/python))
+test: setup $(VENV)-langchain/.ready $(CLIENTS)/.ready
 	$(BIN)/dragoman local pull
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/langchain
 	$(VENV)-langchain/bin/python -m pytest -n 2 -p no:asyncio tests/langchain
+
+$(VENV)-schemathesis/.ready: requirements/schemathesis.lock | setup
+	$(BIN)/python -m venv $(VENV)-schemathesis
+	$(BIN)/uv pip install --quiet --python $(VENV)-schemathesis/bin/python --require-hashes -r $<
+	touch $@
+
+schemathesis: export SCHEMATHESIS = $(CURDIR)/$(VENV)-schemathesis/bin/schemathesis
+schemathesis: setup $(VENV)-schemathesis/.ready
+	$(BIN)/python -m pytest -n 2 -k schemathesis tests/gateway/test_admin_openapi.py tests/gateway/test_gptrouter_openapi.py
 
 lint: setup
 	$(BIN)/ruff check .
@@ -56,4 +74,4 @@ lock: setup
 	tools/lock.sh $(BIN)
 
 clean:
-	rm -rf $(VENV) $(VENV)-langchain .demo .bench
+	rm -rf $(VENV) $(VENV)-* .demo .bench

@@ -184,11 +184,12 @@ http {{
 
 
 class Dragoman(Candidate):
-    """This package as it is installed here: one worker, everything it does by default."""
+    """This package as it is installed here: one worker, everything it does by default but metrics, which others have not on."""
 
     def launch(self, folder: Path, pin: list[str], port: int, upstream: int, name: str) -> subprocess.Popen[str]:
         config = folder / f"{name}.yaml"
         config.write_text(
+            "metrics: {enabled: false}\n"
             f"models:\n  - {{name: {MODEL}, model: openai/{MODEL}, api_key: sk-up, api_base: 'http://127.0.0.1:{upstream}/v1'}}\n"
         )
         program = str(Path(sys.executable).parent / "dragoman")

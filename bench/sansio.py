@@ -23,7 +23,7 @@ from dragoman.gateway.protocol import make_protocol
 from dragoman.transport.by_scheme import AsyncSchemeTransport
 from dragoman.transport.fast import FastTransport
 
-CONFIG = f"models:\n  - {{name: {MODEL}, model: openai/{MODEL}, api_key: k, api_base: 'http://127.0.0.1:9/v1'}}\n"
+CONFIG = f"metrics: {{enabled: false}}\nmodels:\n  - {{name: {MODEL}, model: openai/{MODEL}, api_key: k, api_base: 'http://127.0.0.1:9/v1'}}\n"
 PORT = 9
 
 

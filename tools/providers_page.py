@@ -37,6 +37,7 @@ SPOKEN = {
     "converse": "chat",
     "chat_v2": "chat",
     "api_chat": "chat",
+    "api_generate": "completion",
     "predictions": "chat",
     "responses": "responses",
     "completions": "completion",

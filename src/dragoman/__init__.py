@@ -4,7 +4,8 @@
     dragoman.completion("local/smollm2-135m", [{"role": "user", "content": "What is the capital of France?"}])
 
 Names are resolved when they are first used, so `import dragoman` costs next to nothing. `import dragoman as litellm` works
-for what is listed here. Settings are attributes: `drop_params`, `num_retries`, `request_timeout`, `api_key`, `api_base`.
+for what is listed here. Settings are attributes: `drop_params`, `num_retries`, `request_timeout`, `api_key`, `api_base`,
+`cache`, `custom_provider_map`, `callbacks`, `success_callback`, `failure_callback`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dragoman.caching import Cache
+    from dragoman.client.caching import disable_cache as disable_cache
+    from dragoman.client.caching import enable_cache as enable_cache
+    from dragoman.client.caching import update_cache as update_cache
     from dragoman.client.client import AsyncClient as AsyncClient
     from dragoman.client.client import Client as Client
     from dragoman.client.costs import completion_cost as completion_cost
     from dragoman.client.costs import cost_per_token as cost_per_token
+    from dragoman.client.custom import CustomLLM as CustomLLM
+    from dragoman.client.custom import CustomLLMError as CustomLLMError
+    from dragoman.client.custom import GenericStreamingChunk as GenericStreamingChunk
+    from dragoman.client.files import acancel_batch as acancel_batch
+    from dragoman.client.files import acreate_batch as acreate_batch
+    from dragoman.client.files import acreate_file as acreate_file
+    from dragoman.client.files import afile_content as afile_content
+    from dragoman.client.files import afile_delete as afile_delete
+    from dragoman.client.files import afile_list as afile_list
+    from dragoman.client.files import afile_retrieve as afile_retrieve
+    from dragoman.client.files import alist_batches as alist_batches
+    from dragoman.client.files import aretrieve_batch as aretrieve_batch
+    from dragoman.client.files import cancel_batch as cancel_batch
+    from dragoman.client.files import create_batch as create_batch
+    from dragoman.client.files import create_file as create_file
+    from dragoman.client.files import file_content as file_content
+    from dragoman.client.files import file_delete as file_delete
+    from dragoman.client.files import file_list as file_list
+    from dragoman.client.files import file_retrieve as file_retrieve
+    from dragoman.client.files import list_batches as list_batches
+    from dragoman.client.files import retrieve_batch as retrieve_batch
     from dragoman.client.functions import acompletion as acompletion
     from dragoman.client.functions import aembedding as aembedding
     from dragoman.client.functions import completion as completion
@@ -38,6 +64,7 @@ if TYPE_CHECKING:
     from dragoman.client.media import speech as speech
     from dragoman.client.media import transcription as transcription
     from dragoman.client.media import translation as translation
+    from dragoman.client.media_objects import ImageObject as ImageObject
     from dragoman.client.media_objects import ImageResponse as ImageResponse
     from dragoman.client.media_objects import SpeechAudio as SpeechAudio
     from dragoman.client.media_objects import TranscriptionResponse as TranscriptionResponse
@@ -62,9 +89,14 @@ if TYPE_CHECKING:
     from dragoman.client.models import supports_vision as supports_vision
     from dragoman.client.models import supports_web_search as supports_web_search
     from dragoman.client.models import validate_environment as validate_environment
+    from dragoman.client.objects import Choices as Choices
+    from dragoman.client.objects import Delta as Delta
     from dragoman.client.objects import EmbeddingResponse as EmbeddingResponse
+    from dragoman.client.objects import Message as Message
     from dragoman.client.objects import ModelResponse as ModelResponse
     from dragoman.client.objects import ModelResponseStream as ModelResponseStream
+    from dragoman.client.objects import StreamingChoices as StreamingChoices
+    from dragoman.client.objects import Usage as Usage
     from dragoman.client.operations import acount_tokens as acount_tokens
     from dragoman.client.operations import adecision as adecision
     from dragoman.client.operations import amoderation as amoderation
@@ -80,6 +112,7 @@ if TYPE_CHECKING:
     from dragoman.core.http import Timeouts as Timeouts
     from dragoman.providers.base import Provider as Provider
     from dragoman.providers.base import Quirks as Quirks
+    from dragoman.providers.registry import register_provider as register_provider
 
 __version__ = "0.1.0"
 
@@ -89,11 +122,53 @@ num_retries: int | None = None
 request_timeout: float | None = None
 api_key: str | None = None
 api_base: str | None = None
+cache: Cache | None = None
+"""Where answers are kept; see `dragoman.caching.Cache` and `enable_cache`."""
+callbacks: list[Any] = []
+"""Hooks that are told of every call: CustomLogger objects, and names ("otel", "langfuse"); see docs/observability.md."""
+input_callback: list[Any] = []
+success_callback: list[Any] = []
+failure_callback: list[Any] = []
+turn_off_message_logging: bool = False
+"""Whether hooks are not told what was said."""
+custom_provider_map: list[dict[str, Any]] = []
+"""[{"provider": NAME, "custom_handler": a CustomLLM}]: providers that an object of yours answers for."""
 
 _HOMES = {
     "dragoman.client.functions": ("acompletion", "aembedding", "completion", "embedding"),
     "dragoman.client.client": ("AsyncClient", "Client"),
-    "dragoman.client.objects": ("EmbeddingResponse", "ModelResponse", "ModelResponseStream"),
+    "dragoman.client.files": (
+        "acancel_batch",
+        "acreate_batch",
+        "acreate_file",
+        "afile_content",
+        "afile_delete",
+        "afile_list",
+        "afile_retrieve",
+        "alist_batches",
+        "aretrieve_batch",
+        "cancel_batch",
+        "create_batch",
+        "create_file",
+        "file_content",
+        "file_delete",
+        "file_list",
+        "file_retrieve",
+        "list_batches",
+        "retrieve_batch",
+    ),
+    "dragoman.client.caching": ("disable_cache", "enable_cache", "update_cache"),
+    "dragoman.client.custom": ("CustomLLM", "CustomLLMError", "GenericStreamingChunk"),
+    "dragoman.client.objects": (
+        "Choices",
+        "Delta",
+        "EmbeddingResponse",
+        "Message",
+        "ModelResponse",
+        "ModelResponseStream",
+        "StreamingChoices",
+        "Usage",
+    ),
     "dragoman.client.router": ("Router",),
     "dragoman.client.streams": ("AsyncCompletionStream", "CompletionStream"),
     "dragoman.client.costs": ("completion_cost", "cost_per_token"),
@@ -135,7 +210,7 @@ _HOMES = {
         "transcription",
         "translation",
     ),
-    "dragoman.client.media_objects": ("ImageResponse", "SpeechAudio", "TranscriptionResponse"),
+    "dragoman.client.media_objects": ("ImageObject", "ImageResponse", "SpeechAudio", "TranscriptionResponse"),
     "dragoman.client.operations": (
         "acount_tokens",
         "adecision",
@@ -148,6 +223,7 @@ _HOMES = {
     ),
     "dragoman.core.http": ("Timeouts",),
     "dragoman.providers.base": ("Provider", "Quirks"),
+    "dragoman.providers.registry": ("register_provider",),
     "dragoman.core.errors": (
         "APIConnectionError",
         "APIStatusError",
@@ -180,6 +256,8 @@ __all__ = sorted(["__version__", *_HOME_OF])  # noqa: PLE0605 - a list of names,
 
 
 def __getattr__(name: str) -> Any:
+    if name == "exceptions":
+        return import_module("dragoman.exceptions")
     module = _HOME_OF.get(name)
     if module is None:
         raise AttributeError(f"module 'dragoman' has no attribute {name!r}")

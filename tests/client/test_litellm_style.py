@@ -151,7 +151,7 @@ def test_a_missing_key_is_an_authentication_error_before_any_request(upstream: R
     assert (caught.value.status_code, caught.value.attempts, upstream.requests) == (401, 0, [])
 
 
-@pytest.mark.parametrize("control", ["fallbacks", "caching", "model_list", "api_version"])
+@pytest.mark.parametrize("control", ["fallbacks", "cache_key", "model_list", "api_version"])
 def test_a_control_that_does_not_exist_here_is_not_ignored(control: str, upstream: ReplayTransport) -> None:
     with pytest.raises(litellm.BadRequestError, match=control):
         litellm.completion("openai/gpt-4o", MESSAGES, api_key="k", **{control: ["x"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -14,8 +15,10 @@ import pytest
 import dragoman
 from dragoman import Router
 from dragoman.core.errors import ConfigurationError, NoDeploymentError
+from dragoman.core.http import HttpResponse
 from dragoman.router.balance import Strategy
 from dragoman.router.state import Ask, Node
+from dragoman.transport.replay import AsyncReplayTransport, ReplayTransport
 from support.demo_server import demo_server
 
 HELLO = [{"role": "user", "content": "hello there"}]
@@ -463,6 +466,121 @@ def test_images_are_routed_too() -> None:
         with asked:
             assert len(went(asked.image_generation("a cat", "pictures"))) == 2
         assert asyncio.run(asked.aimage_generation("a cat", "pictures")).data
+
+
+JUDGED = {"flagged": True, "categories": {"hate": True}, "category_scores": {"hate": 0.9}}
+URGENT = {"type": "choice", "instructions": "Urgent?", "choices": [{"value": True}, {"value": False}], "name": "urgent"}
+DECIDED = {"type": "choice", "name": "urgent", "choice": False, "confidence": 1, "probabilities": []}
+OPERATIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any], Any]] = {
+    "rerank": (("g", "q", ["a", "b"]), {"id": "r", "results": [{"index": 1, "relevance_score": 0.9}]}, "results"),
+    "moderation": (("text", "g"), {"id": "m", "model": "m", "results": [JUDGED]}, "results"),
+    "decision": (("g", [URGENT]), {"model": "m", "answers": [DECIDED], "usage": {}}, "answers"),
+    "image_generation": (("a cat", "g"), {"created": 1, "data": [{"b64_json": "aGk="}]}, "data"),
+    "image_edit": ((b"\x89PNG", "a cat", "g"), {"created": 1, "data": [{"b64_json": "aGk="}]}, "data"),
+    "image_variation": ((b"\x89PNG", "g"), {"created": 1, "data": [{"b64_json": "aGk="}]}, "data"),
+    "speech": (("g", "hello", "alloy"), {"audio": 1}, "content"),
+    "transcription": ((("a.wav", b"RIFF"), "g"), {"text": "hello"}, "text"),
+    "translation": ((("a.wav", b"RIFF"), "g"), {"text": "hello"}, "text"),
+}
+MODELS = {"rerank": "cohere/rerank-v3.5", "decision": "openai/gpt-6-luna"}
+MORE = {"decision": {"input": "help!"}}
+
+
+@pytest.mark.parametrize(("name", "case"), OPERATIONS.items(), ids=list(OPERATIONS))
+@pytest.mark.parametrize("awaiting", [False, True], ids=["sync", "async"])
+def test_every_operation_goes_on_to_the_next_deployment(name: str, case: Any, awaiting: bool) -> None:
+    given, body, field = case
+    model, more = MODELS.get(name, "openai/some-model"), MORE.get(name, {})
+    places = [
+        {
+            "model_name": "g",
+            "litellm_params": {"model": model, "api_key": "sk-1", "api_base": "https://x.test/v1", "order": order},
+            "model_info": {"id": str(order)},
+        }
+        for order in (0, 1)
+    ]
+    media = "audio/mpeg" if name == "speech" else "application/json"
+    answers = (
+        HttpResponse(status=500, body=b"{}"),
+        HttpResponse(status=200, headers=(("content-type", media),), body=json.dumps(body).encode()),
+    )
+    asked = Router(places, env={}, transport=ReplayTransport(*answers), async_transport=AsyncReplayTransport(*answers))
+    found = asyncio.run(getattr(asked, f"a{name}")(*given, **more)) if awaiting else getattr(asked, name)(*given, **more)
+    assert getattr(found, field)
+    assert went(found) == [("0", "InternalServerError"), ("1", None)]
+
+
+def test_a_call_names_nobody_in_the_other_operations_either() -> None:
+    asked = router(entry("g", "echo"))
+    with pytest.raises(dragoman.BadRequestError, match="api_key"):
+        asked.rerank("g", "q", ["a"], api_key="sk-1")
+    with pytest.raises(dragoman.NotFoundError):
+        asked.moderation("text", "nobody")
+
+
+# ---------------------------------------------------------------------------------------------- deadlines, hedges, the rest
+def test_the_total_is_for_all_attempts(ask: Ask_) -> None:
+    slow = [entry("slow", "echo?latency=60000", str(number)) for number in range(5)]
+    with pytest.raises(dragoman.Timeout) as raised:
+        ask(router(*slow, num_retries=4), "slow", HELLO, timeout=0.2)
+    assert raised.value.attempts == 1, "the first one had it all"
+
+
+def test_a_stream_that_breaks_is_written_on_by_another(ask: Ask_) -> None:
+    able = {"supports_assistant_prefill": True}
+    cut = {**entry("fast", failing("cut", fail_after=3, length=12), order=0), "model_info": {"id": "cut", **able}}
+    good = {**entry("fast", "echo?length=12", order=1), "model_info": {"id": "good", **able}}
+    whole = ask(router(good), "fast", HELLO, stream=True)
+    assert ask(router(cut, good), "fast", HELLO, stream=True) == whole
+    with pytest.raises(dragoman.StreamInterruptedError):
+        ask(router(cut, good, continuation=False), "fast", HELLO, stream=True)
+    with pytest.raises(dragoman.StreamInterruptedError):
+        ask(router(cut, good, enable_mid_stream_fallback_continuation=False), "fast", HELLO, stream=True)
+
+
+def test_litellms_switch_asks_any_model_for_the_rest(ask: Ask_) -> None:
+    cut, good = entry("fast", failing("cut", fail_after=3), order=0), entry("fast", "echo", order=1)
+    asked = router(cut, good, enable_mid_stream_fallback_continuation=True)
+    assert ask(asked, "fast", [{"role": "user", "content": "one two three four five six"}], stream=True)
+    with pytest.raises(dragoman.StreamInterruptedError):
+        ask(router(cut, good), "fast", [{"role": "user", "content": "one two three four five six"}], stream=True)
+
+
+def test_where_it_went_on_is_told() -> None:
+    able = {"supports_assistant_prefill": True}
+    cut = {**entry("fast", failing("cut", fail_after=3, length=12), order=0), "model_info": {"id": "cut", **able}}
+    good = {**entry("fast", "echo?length=12", order=1), "model_info": {"id": "good", **able}}
+    stream = router(cut, good).completion("fast", HELLO, stream=True)
+    last = list(stream)[-1]
+    assert [(step["deployment"], step["error"]) for step in last._hidden_params["trail"]] == [
+        ("cut", "StreamInterruptedError"),
+        ("good", None),
+    ]
+    assert "good wrote the rest" in last._hidden_params["warnings"][-1].message
+
+
+def test_a_silent_deployment_is_hedged_once_its_speed_is_known() -> None:
+    """`hedge` asks a second one beside the first; the quicker answers."""
+    asked = router(
+        entry("fast", "echo", "quick", order=0), entry("fast", "echo", "spare", order=1), hedge={"at_least": 0.2, "share": 1.0}
+    )
+
+    async def run() -> Any:
+        for _ in range(20):
+            assert went(await asked.acompletion("fast", HELLO)) == [("quick", None)]
+        return await asked.acompletion("fast", HELLO, extra_body={"demo": {"latency": 1000}})
+
+    slow = asyncio.run(run())
+    assert text(slow) == "hello there"
+    assert [error for _, error in went(slow)] == ["cancelled", None]
+    assert {state["deployment"]: state["in_flight"] for state in asked.explain()} == {"quick": 0, "spare": 0}
+
+
+@pytest.mark.parametrize("given", [{"hedge": {"shares": 1}}, {"hedge": 7}, {"continuation": {"most": "x"}}])
+def test_a_policy_that_makes_no_sense_is_named(given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(ConfigurationError, match=name):
+        router(entry("a", "echo"), **given)
 
 
 def test_what_a_group_can_do() -> None:

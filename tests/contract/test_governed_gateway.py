@@ -118,6 +118,16 @@ def test_requests_a_minute(governed: RunningGateway) -> None:
     assert answers == [200, 200, 429]
 
 
+def test_an_answer_says_what_it_cost_and_what_is_left(governed: RunningGateway) -> None:
+    key = issue(governed, rpm_limit=5, tpm_limit=1000)
+    with client(governed, key) as asked:
+        told = asked.chat.completions.with_raw_response.create(model="echo", messages=HELLO, max_tokens=20).headers
+    assert told["x-dragoman-cost"] == told["x-litellm-response-cost"] == "0.018000000"
+    assert (told["x-ratelimit-limit-requests"], told["x-ratelimit-remaining-requests"]) == ("5", "4")
+    assert told["x-ratelimit-limit-tokens"] == "1000"
+    assert 0 <= int(told["x-ratelimit-reset-requests"].rstrip("s")) <= 60
+
+
 def test_a_blocked_key_is_refused(governed: RunningGateway) -> None:
     key = issue(governed)
     assert ask(governed, key).choices

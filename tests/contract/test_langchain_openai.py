@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -114,3 +115,14 @@ def test_embeddings(options: dict[str, Any]) -> None:
 async def test_embeddings_async(async_options: dict[str, Any]) -> None:
     embeddings = OpenAIEmbeddings(model="embed", check_embedding_ctx_length=False, **async_options)
     assert len(await embeddings.aembed_query("a harbour")) == 256
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [("echo", {"provider": "openai", "model": "echo"}), ("claude-echo", {"provider": "anthropic", "model": "echo"})],
+)
+def test_the_gateway_tells_tracers_who_answered(options: dict[str, Any], model: str, told: dict[str, str]) -> None:
+    chat = ChatOpenAI(model=model, include_response_headers=True, **options)
+    first = next(chat.stream(TEXT))
+    for message in (chat.invoke(TEXT), first):
+        assert json.loads(message.response_metadata["headers"]["x-langsmith-gateway-metadata"]) == told

@@ -85,8 +85,16 @@ def test_headers_by_name():
 
 def test_a_message_is_given_when_its_last_byte_comes():
     decoder = EventStreamDecoder()
-    assert decoder.feed(STREAM[:-1]) == [EVERY_KIND, Message()]
-    assert decoder.feed(STREAM[-1:]) == [Message(payload=b"tail")]
+    assert list(decoder.feed(STREAM[:-1])) == [EVERY_KIND, Message()]
+    assert list(decoder.feed(STREAM[-1:])) == [Message(payload=b"tail")]
+
+
+def test_what_came_whole_before_the_damage_is_given():
+    damaged = encode(EVERY_KIND) + encode(Message())[:-1] + b"\x00"
+    given = EventStreamDecoder().feed(damaged)
+    assert next(given) == EVERY_KIND
+    with pytest.raises(EventStreamError, match="checksum"):
+        next(given)
 
 
 @given(st.integers(0, len(encode(EVERY_KIND)) - 1), st.integers(1, 255))

@@ -18,6 +18,7 @@ STATUSES = [
     (409, e.ConflictError, True),
     (413, e.RequestTooLargeError, False),
     (422, e.UnprocessableEntityError, False),
+    (424, e.InternalServerError, True),  # Bedrock: the model failed
     (429, e.RateLimitError, True),
     (500, e.InternalServerError, True),
     (502, e.BadGatewayError, True),

@@ -103,6 +103,16 @@ def test_a_damaged_frame_breaks_the_stream_and_nothing_follows(dialect: Any):
 
 
 @BOTH
+def test_what_came_whole_before_the_damage_is_read(dialect: Any):
+    begun = frames(*BEGUN[dialect.name])
+    damaged = bytearray(begun)
+    damaged[12] ^= 1
+    events = dialect.stream_decoder().feed(begun + damaged)
+    assert events[:-1] == dialect.stream_decoder().feed(begun)
+    assert events[-1].broken
+
+
+@BOTH
 @given(st.binary(max_size=60))
 def test_garbage_is_an_error_and_no_exception(dialect: Any, data: bytes):
     events = decoded(dialect, data)

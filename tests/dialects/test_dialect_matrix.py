@@ -169,6 +169,25 @@ def prompted(body: dict[str, Any]) -> ChatRequest:
     )
 
 
+def generating(body: dict[str, Any]) -> ChatRequest:
+    """Ollama's other endpoint: the same but for the prompt."""
+    return ollama.read_request({**body, "messages": [{"role": "user", "content": body["prompt"]}]})
+
+
+def continuing(body: dict[str, Any]) -> ChatRequest:
+    """Text generation at Hugging Face."""
+    said = body["parameters"]
+    return ChatRequest(
+        model="m",
+        messages=(user(text(body["inputs"])),),
+        max_tokens=said.get("max_new_tokens"),
+        temperature=said.get("temperature"),
+        top_p=said.get("top_p"),
+        stop=tuple(said.get("stop", ())),
+        stream=body.get("stream", False),
+    )
+
+
 READERS: dict[str, Callable[[dict[str, Any]], ChatRequest]] = {
     "anthropic_vertex": claude_request,
     "anthropic_bedrock": claude_request,
@@ -176,6 +195,8 @@ READERS: dict[str, Callable[[dict[str, Any]], ChatRequest]] = {
     "cohere_chat": cohere.read_request,
     "ollama_chat": ollama.read_request,
     "replicate_chat": prompted,
+    "ollama_generate": generating,
+    "huggingface_completions": continuing,
 }
 """How tests read what only providers take; the other dialects read their own."""
 

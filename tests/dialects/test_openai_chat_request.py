@@ -237,7 +237,30 @@ def test_tool_choice_there_and_back(choice):
     assert DIALECT.encode_request(decode(tool_choice=choice)).body["tool_choice"] == choice
 
 
+@pytest.mark.parametrize(
+    ("said", "failed", "left"),
+    [
+        ({"is_error": True}, True, {}),
+        ({"is_error": False}, False, {}),
+        ({"status": "error"}, True, {}),
+        ({"status": "success"}, None, {}),
+        ({"status": "pending"}, None, {"openai_chat": {"status": "pending"}}),
+    ],
+)
+def test_a_tool_that_failed_is_known_to_have(said, failed, left):
+    result = {"role": "tool", "tool_call_id": "k", "content": "no such file"}
+    (message,) = decode(messages=[result | said]).messages
+    assert (message.parts[0].is_error, message.extra) == (failed, left)
+
+
 # ------------------------------------------------------------------------------------------------------------- encoding
+def test_a_failed_tool_result_is_sent_with_a_warning():
+    part = ToolResultPart(tool_call_id="k", parts=(TextPart(text="no such file"),), is_error=True)
+    encoded = encode(Message(role="tool", parts=(part,)))
+    assert encoded.body["messages"] == [{"role": "tool", "tool_call_id": "k", "content": "no such file"}]
+    assert [warning.field for warning in encoded.warnings] == ["messages[0].is_error"]
+
+
 def test_tool_results_inside_a_user_message_go_first():
     result = ToolResultPart(tool_call_id="k", parts=(TextPart(text="4"),))
     assert written(TextPart(text="so?"), result) == [

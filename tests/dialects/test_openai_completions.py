@@ -176,6 +176,14 @@ def test_a_stream_that_did_not_end_well_is_broken(data: bytes) -> None:
     assert events[-1].broken
 
 
+def test_bare_pieces_of_text_are_whole_when_the_bytes_end() -> None:
+    """As Writer streams them."""
+    decoder = registry.get("openai_completions").stream_decoder()
+    events = [*decoder.feed(b'data: {"value": "Good"}\n\ndata: {"value": " day"}\n\n'), *decoder.close()]
+    assert "".join(event.text for event in events if isinstance(event, ev.TextDelta)) == "Good day"
+    assert events[-1].finishes[0].reason == "unknown"
+
+
 def test_an_error_inside_a_stream() -> None:
     events = decode_stream(DIALECT, chunk(text="a") + b'data: {"error":{"message":"no more","code":503}}\n\n')
     assert events[-1] == ev.StreamError(message="no more", status=503)

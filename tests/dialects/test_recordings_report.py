@@ -95,7 +95,8 @@ def spoken_by(provider: str) -> set[str] | None:
         row = DEFAULT.get(replaying.ROW_OF.get(provider, provider))
     except ConfigurationError:
         return None
-    return set(row.dialects.values()).union(*(dialects.values() for dialects in row.model_dialects.values()))
+    further = (dialects.keys() for dialects in row.further.values())
+    return set(row.dialects.values()).union(*(dialects.values() for dialects in row.model_dialects.values()), *further)
 
 
 def test_rows_name_the_dialects_that_their_providers_were_recorded_with() -> None:

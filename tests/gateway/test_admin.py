@@ -416,3 +416,39 @@ def test_keys_on_the_command_line(tmp_path: Path) -> None:
     assert gone.stdout.startswith("deleted ")
     assert runner.invoke(command, ["list", *database]).stdout == ""
     assert "there is no such key" in str(runner.invoke(command, ["revoke", *database, key]).exception)
+
+
+def test_usage_is_grouped_paged_and_given_as_csv(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        key = (await api.post("/key/generate"))["key"]
+        for dollars, model in ((1, "=one"), (2, "two"), (4, "three")):
+            await api.spend(key, dollars, model=model)
+        await api.shipping.turn()
+        usage = await api.get("/usage", key, group_by="model", page_size="2")
+        assert [(line["model"], line["spend"]) for line in usage] == [("three", 4.0), ("two", 2.0)]
+        usage = await api.get("/usage", key, group_by="model", page_size="2", page="2")
+        assert [line["model"] for line in usage] == ["=one"]
+        table = await api.ask("GET", "/usage", key=key, group_by="model", format="csv")
+        assert table.headers["content-type"].startswith("text/csv")
+        head, *lines = table.text.splitlines()
+        assert head.startswith("model,spend,requests,")
+        assert [line.split(",")[0] for line in lines] == ["three", "two", "'=one"]
+        await api.refused(400, "GET", "/usage", group_by="moon")
+
+    api(scenario)
+
+
+def test_limits_of_every_kind_and_span(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        limits = [
+            {"kind": "requests", "amount": 5, "time_period": "1h", "model": None},
+            {"kind": "output_tokens", "amount": 7, "time_period": "1d", "model": "gpt*"},
+            {"kind": "parallel", "amount": 2, "time_period": None, "model": None},
+        ]
+        asked = [{name: value for name, value in limit.items() if value is not None} for limit in limits]
+        made = await api.post("/key/generate", limits=asked)
+        assert made["limits"] == limits
+        await api.refused(400, "POST", "/key/generate", {"limits": [{"kind": "requests", "amount": 1, "time_period": ""}]})
+        await api.refused(400, "POST", "/key/generate", {"limits": [{"kind": "moons", "amount": 1}]})
+
+    api(scenario)

@@ -9,7 +9,8 @@ import pytest
 
 from dragoman.core.chat import Usage
 from dragoman.engine.call import Attempt, Call, Settlement
-from dragoman.gateway.governance.facts import Prices, facts_of, price
+from dragoman.engine.price import price
+from dragoman.gateway.governance.facts import Prices, facts_of
 from dragoman.gateway.governance.ledger import MAX_COUNT, frame, frames
 from dragoman.gateway.governance.limits import Amounts
 from dragoman.gateway.governance.scopes import Scope

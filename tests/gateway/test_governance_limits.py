@@ -129,3 +129,15 @@ def test_headers_tell_the_tightest_limit() -> None:
         b"x-ratelimit-remaining-tokens": b"30",
         b"x-ratelimit-reset-tokens": b"60s",
     }
+
+
+def test_a_limit_is_one_however_long_it_rests() -> None:
+    """What was swept while it rested is asked for anew by all kinds of calls, so no two of them count apart."""
+    limits = (Limit(kind="requests", amount=2), Limit(kind="parallel", amount=2, span=""))
+    governance, identity = run(governed(Scope(kind="key", id="k", limits=limits)))
+    governance.release(governance.admit(identity, facts("one"), NOW), NOW)
+    governance.sweep(NOW + MINUTE)
+    for model in ("one", "two"):
+        governance.admit(identity, facts(model), NOW + MINUTE)
+    with pytest.raises(RateLimitExceededError):
+        governance.admit(identity, facts("one"), NOW + MINUTE)

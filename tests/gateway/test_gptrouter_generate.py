@@ -76,7 +76,7 @@ def test_every_spelling_of_path_and_key_works(url: str, base: str, header: str) 
     assert (status, json.loads(body)["choices"][0]["text"]) == (200, HI[0]["content"])
 
 
-@pytest.mark.parametrize("fault", ["500", "429", "401", "timeout", "refuse"])
+@pytest.mark.parametrize("fault", ["500", "429", "401", "timeout", "refuse", "early"])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_the_next_candidate_answers_for_one_that_is_down(url: str, demo: RunningDemo, fault: str, streamed: bool) -> None:
     demo.reset()
@@ -141,6 +141,29 @@ def test_candidates_with_limits_that_all_fail_tell_of_each(url: str) -> None:
 def test_the_retries_of_a_lone_candidate_are_the_requests_own(url: str) -> None:
     status, _, answered = post(f"{url}/api/v1/generate", asking("fail-500", maxRetries=2))
     assert (status, len(json.loads(answered)["error"]["attempts"])) == (503, 3)
+
+
+@pytest.mark.parametrize(("retries", "attempts"), [(None, 2), (0, 2), (1, 3), (3, 5)])
+@pytest.mark.parametrize("limited", [False, True])
+def test_retries_of_several_candidates_are_of_the_whole_call(
+    url: str, demo: RunningDemo, retries: int | None, attempts: int, *, limited: bool
+) -> None:
+    demo.reset()
+    body = asking("fail-500", "fail-429", maxRetries=retries)
+    if limited:  # a candidate with a time limit of its own is asked without a session
+        body["data"][0]["timeout"] = 5000
+    status, _, answered = post(f"{url}/api/v1/generate", body)
+    tried = [attempt["model"] for attempt in json.loads(answered)["error"]["attempts"]]
+    assert status in (429, 503)
+    assert tried == [("fail-500", "fail-429")[place % 2] for place in range(attempts)]
+    assert demo.stats()["requests"] == attempts
+
+
+def test_a_candidate_with_a_limit_gives_way_to_the_next_for_a_refused_key(url: str) -> None:
+    body = asking("fail-401", "claude-2.1")
+    body["data"][0]["timeout"] = 5000
+    status, _, answered = post(f"{url}/api/v1/generate", body)
+    assert (status, json.loads(answered)["choices"][0]["text"]) == (200, HI[0]["content"])
 
 
 def test_one_group_twice_with_other_parameters(url: str) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dragoman.core.errors import BadRequestError
-from dragoman.gateway.app import GPTROUTER, build
+from dragoman.gateway.app import build
 from dragoman.gateway.gptrouter.routes import gptrouter_routes
+from dragoman.gateway.gptrouter.served import KEYS
 from dragoman.gateway.late_routes import LateRoutes
 from dragoman.gateway.serving import Route, RouteTable
 
 
 def test_gptrouters_face_answers_what_stands_for_it() -> None:
     gateway = build(None, env={})
-    late = {key for key in GPTROUTER if key in gateway.routes}
-    assert late == set(GPTROUTER)
+    late = {key for key in KEYS if key in gateway.routes}
+    assert late == set(KEYS)
     made = RouteTable(gptrouter_routes(pipeline=gateway.routes["POST", b"/v1/chat/completions"].handler.pipeline))
-    for method, path in GPTROUTER:
+    for method, path in KEYS:
         assert made.find(method.encode(), path.replace(b"*", b"anything/at/all")) is not None
 
 

@@ -47,7 +47,7 @@ litellm_settings:
   num_retries: 7
   request_timeout: 600
   context_window_fallbacks: [{fast: [large]}]
-  callbacks: [prometheus]
+  callbacks: [prometheus, datadog]
   set_verbose: false
 general_settings:
   master_key: os.environ/MASTER_KEY
@@ -55,7 +55,7 @@ general_settings:
   database_url: postgresql://x
 environment_variables:
   OWN: sk-own-1234
-guardrails: []
+policies: {}
 """
 ENV = {"OPENAI_KEY_ONE": "sk-one-1234", "MASTER_KEY": "sk-master-1234", "REDIS_HOST": "cache"}
 
@@ -95,9 +95,9 @@ def test_what_is_not_obeyed_is_named(caplog: pytest.LogCaptureFixture) -> None:
     for name in (
         "model_list[1].litellm_params.api_version is not obeyed",
         "redis_host is not obeyed",
-        "litellm_settings.callbacks is not obeyed",
+        "litellm_settings.callbacks: datadog is not obeyed",
         "general_settings.database_url is not obeyed",
-        "guardrails is not obeyed",
+        "policies is not obeyed",
     ):
         assert name in told
     for name in ("drop_params", "num_retries", "set_verbose", "master_key", "max_request_size_mb", "sk-"):
@@ -171,3 +171,39 @@ model_list:
         with gateway(config) as served:
             answer: Any = served.get("/v1/models")
     assert [model["id"] for model in answer["data"]] == ["fast"]
+
+
+OBSERVED = """
+model_list:
+  - {model_name: fast, litellm_params: {model: openai/gpt-4o-mini, api_key: sk-x}}
+litellm_settings:
+  callbacks: [prometheus, otel]
+  success_callback: [langfuse]
+  failure_callback: langfuse
+  json_logs: true
+general_settings:
+  alerting: [slack]
+environment_variables:
+  SLACK_WEBHOOK_URL: https://hooks.slack.test/services/x
+"""
+
+
+def test_what_watches_a_gateway_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    config, _ = read(OBSERVED, file="config.yaml", env={})
+    assert config.telemetry.names == ("otel", "langfuse")
+    assert (config.logs.format, config.logs.requests) == ("json", True)
+    assert config.alerts is not None
+    assert config.alerts.slack == "https://hooks.slack.test/services/x"
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        (OBSERVED.partition("environment_variables")[0], "slack needs the environment variable SLACK_WEBHOOK_URL"),
+        (OBSERVED.replace("[langfuse]", "{a: 1}"), "litellm_settings.success_callback: expected a list of names"),
+    ],
+)
+def test_what_cannot_watch_is_an_error(changed: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        read(changed, file="config.yaml", env={})

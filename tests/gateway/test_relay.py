@@ -6,19 +6,27 @@ import json
 import random
 import re
 from collections.abc import Coroutine, Iterable
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
 from dragoman.core import sse
+from dragoman.core.assemble import assemble
+from dragoman.core.chat import ChatResponse, Choice, Finish, TextPart, Usage
 from dragoman.core.errors import StreamInterruptedError
 from dragoman.core.http import TransportFailure
+from dragoman.core.unfold import unfold
 from dragoman.dialects import registry
+from dragoman.engine import tape
 from dragoman.engine.flow import open_stream
 from dragoman.engine.streams import StreamState
 from dragoman.gateway import relay as relay_module
 from dragoman.gateway.relay import Relay, Rewrite, push
+from dragoman.router.deployment import Deployment, Terms
+from dragoman.router.policy import Policy
+from dragoman.router.state import RequestFacts
 from dragoman.transport.fast import FastStream
 from support.calls import (
     DONE,
@@ -37,6 +45,7 @@ from support.calls import (
 )
 from support.chat_streams import crlf
 from support.recordings import exchanges
+from support.routing import InOrder, listed
 from support.slicing import byte_by_byte, cut, cut_places
 
 OPENAI, ANTHROPIC = "openai_chat", "anthropic_messages"
@@ -285,8 +294,9 @@ def test_text_that_looks_like_usage_stays() -> None:
         ((), "the stream ended before"),
         ((b'data: {"half',), ""),
         ((b'data: {"half', CUT), "reset by peer"),
-        ((GARBAGE,), "an event"),
-        ((GARBAGE, "rest"), "an event"),
+        ((GARBAGE,), "skipped before: 1"),
+        ((GARBAGE, CUT), "skipped before: 1"),
+        (((GARBAGE,) * 9), "an event"),
         (("failure",), ""),
         (("failure", "rest"), ""),
         (("failure", CUT), ""),
@@ -301,19 +311,163 @@ def test_a_break_is_one_typed_error_in_the_clients_dialect(
     check_broken(streamed, "hel", words)
 
 
-@pytest.mark.parametrize("fault", ["garbage", "failure"])
 @pytest.mark.parametrize("endings", [bytes, crlf])
 @pytest.mark.parametrize("way", WAYS)
 @given(cut_places)
 @settings(deadline=None, max_examples=15)
-def test_what_was_good_before_a_fault_arrives_however_it_is_cut(
-    way: tuple[str, str], endings: Any, fault: str, places: list[int]
-) -> None:
-    bad = GARBAGE if fault == "garbage" else FAILURE[way[1]]
-    head, rest = endings(BEGUN[way[1]]), endings(b"".join((SAID[way[1]][-1], bad, *REST[way[1]])))
+def test_what_was_good_before_a_fault_arrives_however_it_is_cut(way: tuple[str, str], endings: Any, places: list[int]) -> None:
+    head, rest = endings(BEGUN[way[1]]), endings(b"".join((SAID[way[1]][-1], FAILURE[way[1]], *REST[way[1]])))
     sliced = Streamed(way, head, *cut(rest, [place * len(rest) // 200 for place in places]))
     check_broken(sliced, "hel", "")
-    assert sliced.output == Streamed(way, head, rest).output
+    assert sliced.data[-1] == Streamed(way, head, rest).data[-1]
+
+
+@pytest.mark.parametrize("endings", [bytes, crlf])
+@pytest.mark.parametrize("way", WAYS)
+@given(cut_places)
+@settings(deadline=None, max_examples=15)
+def test_a_malformed_event_is_skipped_however_it_is_cut(way: tuple[str, str], endings: Any, places: list[int]) -> None:
+    head, rest = endings(BEGUN[way[1]]), endings(b"".join((SAID[way[1]][-1], GARBAGE, *REST[way[1]])))
+    sliced = Streamed(way, head, *cut(rest, [place * len(rest) // 200 for place in places]))
+    check_good(sliced)
+    assert sliced.output.count(b": an event was skipped") == 1, "a comment tells of it"
+    assert b"cont\n\n" not in sliced.output
+    assert sliced.data[0] == Streamed(way, head, rest).data[0], "it is the same answer that goes on"
+
+
+OTHERS = {
+    "openai_responses": ("responses", {"model": "m", "input": "hello"}),
+    "openai_completions": ("completion", {"model": "m", "prompt": "hello"}),
+    "gemini": ("chat", {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}),
+}
+SAID_WELL = ChatResponse(
+    id="r1",
+    model="m-1",
+    choices=(Choice(parts=(TextPart(text="hello"),), finish=Finish(reason="stop")),),
+    usage=Usage(input_tokens=3, output_tokens=2),
+)
+
+
+@pytest.mark.parametrize("dialect", OTHERS)
+def test_every_relayed_dialect_can_hand_over(dialect: str) -> None:
+    """The provider's stream is what our own encoder writes."""
+    operation, body = OTHERS[dialect]
+    speech = registry.get(dialect)
+    call = make_call(
+        deployment(dialect=dialect, dialects={operation: dialect}),
+        body=body,
+        dialect=dialect,
+        operation=operation,
+        stream=True,
+        relay=True,
+        settled=(settled := []),
+    )
+    encoder = speech.stream_encoder(call.request, now=1)
+    pieces = [piece for event in unfold(SAID_WELL) if (piece := encoder.encode(event))]
+    stream = AsyncFakeStream(pieces[0], GARBAGE, *pieces[1:])
+    opened = play(open_stream(call, float, float), stream).result
+    exchange = FakeExchange()
+    run(push(opened.stream, Relay(opened, call, exchange, speech), exchange))
+    assert [one.error for one in settled] == [None]
+    decoder = speech.stream_decoder()
+    found = assemble([*decoder.feed(b"".join(exchange.writes)), *decoder.close()])
+    assert [part.text for part in found.choices[0].parts] == ["hello"]  # type: ignore[union-attr]  # a text
+    assert b": an event was skipped" in b"".join(exchange.writes)
+
+
+BROKEN_IN_TOOLS = (chunk({"tool_calls": [{"index": 0, "id": "t", "function": {"name": "f", "arguments": '{"a"'}}]}), GARBAGE)
+
+
+@pytest.mark.parametrize("client", [OPENAI, ANTHROPIC])
+def test_a_hole_in_the_arguments_of_a_tool_is_a_break(client: str) -> None:
+    streamed = Streamed((client, OPENAI), ROLE, *BROKEN_IN_TOOLS, STOP, DONE)
+    assert streamed.clean_ends == 0
+    assert len(streamed.errors) == 1
+
+
+@pytest.mark.parametrize("dialect", [OPENAI, ANTHROPIC])
+def test_of_a_relayed_stream_that_is_too_long_to_be_kept_trouble_is_the_end(
+    dialect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tape, "MOST", 10)
+    check_broken(Streamed((dialect, dialect), *SAID[dialect], GARBAGE, *REST[dialect]), "hel", "an event")
+
+
+def test_trouble_is_the_end_where_the_request_is_one_that_only_the_provider_can_read() -> None:
+    strange = {"messages": [{"role": "oracle", "content": "hello"}]}
+    check_broken(Streamed((OPENAI, OPENAI), *SAID[OPENAI], GARBAGE, *REST[OPENAI], body=strange), "hel", "an event")
+
+
+# ------------------------------------------------------------------------------------------------------------ the rest
+class Second:
+    """A transport with one more stream."""
+
+    def __init__(self, *pieces: Any) -> None:
+        self.pieces = pieces
+        self.requests: list[Any] = []
+        self.opened: AsyncFakeStream | None = None
+
+    async def stream(self, request: Any, _timeouts: Any) -> AsyncFakeStream:
+        self.requests.append(request)
+        self.opened = AsyncFakeStream(*self.pieces)
+        return self.opened
+
+
+class Continued(Streamed):
+    """As Streamed, over two deployments that can go on where another has stopped."""
+
+    def __init__(self, way: tuple[str, str], first: Iterable[Any], second: Iterable[Any]) -> None:
+        client, provider = way
+        able = Terms(info={"supports_assistant_prefill": True})
+        targets = [deployment(name, dialect=provider).target for name in ("acme", "bond")]
+        places = [Deployment(target, group="m", id=target.provider.name, terms=able) for target in targets]
+        body = {"model": "m", "max_tokens": 90, "messages": [{"role": "user", "content": "hello"}]}
+        self.settled = []
+        self.call = make_call(body=body, dialect=client, stream=True, settled=self.settled, relay=True)
+        self.call.session = Policy(listed(*places), strategy=InOrder()).begin(RequestFacts(group="m", stream=True), Random(1))
+        self.exchange = FakeExchange()
+        self.transport = Second(*second)
+        opened = play(open_stream(self.call, float, float), AsyncFakeStream(*first)).result
+        writer = writer_for(opened, self.call, self.exchange, client)
+        run(push(opened.stream, writer, self.exchange, self.transport))
+
+
+LO_THERE = {OPENAI: (ROLE, LO, STOP, USAGE, DONE), ANTHROPIC: (START, BLOCK, LO_A, BLOCK_END, STOP_A, END_A)}
+"""A whole answer that says "lo"."""
+
+
+@pytest.mark.parametrize("fault", ["cut", "end", "failure", "half an event"])
+@pytest.mark.parametrize("way", WAYS)
+def test_another_deployment_writes_the_rest(way: tuple[str, str], fault: str) -> None:
+    ends = {"cut": (CUT,), "end": (), "failure": (FAILURE[way[1]],), "half an event": (b'data: {"half', CUT)}
+    continued = Continued(way, (*SAID[way[1]], *ends[fault]), LO_THERE[way[1]])
+    assert (continued.text, continued.errors, continued.clean_ends) == ("hello", [], 1)
+    assert continued.exchange.finished == 1
+    (request,) = continued.transport.requests
+    assert "bond" in request.url
+    asked = json.loads(request.body)["messages"][-1]
+    assert (asked["role"], asked["content"]) in (("assistant", "hel"), ("assistant", [{"type": "text", "text": "hel"}]))
+    assert b": the stream broke off after 3 characters; bond wrote the rest" in continued.output
+    assert continued.transport.opened is not None
+    assert continued.transport.opened.closed == 1
+    assert (continued.settlement.error, continued.settlement.cancelled) == (None, False)
+    assert continued.settlement.usage.output_tokens >= 3
+    assert [attempt.reason for attempt in continued.call.attempts] == ["", "continuation"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_client_sees_one_answer(way: tuple[str, str]) -> None:
+    data = Continued(way, (*SAID[way[1]], CUT), LO_THERE[way[1]]).data
+    starts = [item for item in data if isinstance(item, dict) and item.get("type") == "message_start"]
+    blocks = [item for item in data if isinstance(item, dict) and item.get("type") == "content_block_start"]
+    ids = {item["id"] for item in data if isinstance(item, dict) and "choices" in item}
+    assert (len(starts), len(blocks), len(ids)) == ((1, 1, 0) if way[0] == ANTHROPIC else (0, 0, 1))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_when_the_rest_fails_too_it_is_one_typed_error(way: tuple[str, str]) -> None:
+    continued = Continued(way, (*SAID[way[1]], CUT), (*LO_THERE[way[1]][:-3], CUT))
+    check_broken(continued, "hel" + "lo" * (len(continued.call.attempts) - 1), "reset by peer")
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -336,7 +490,7 @@ def test_a_provider_that_repeats_the_key_does_not_give_it_away(way: tuple[str, s
 
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_more_is_read_from_a_provider_after_a_fault(way: tuple[str, str]) -> None:
-    streamed = Streamed(way, *SAID[way[1]], GARBAGE, *REST[way[1]])
+    streamed = Streamed(way, *SAID[way[1]], FAILURE[way[1]], *REST[way[1]])
     assert streamed.stream.take() != b"", "the rest was left where it was"
 
 
@@ -388,13 +542,13 @@ class Pushed(FastStream):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("fault", [None, CUT, GARBAGE])
+@pytest.mark.parametrize("fault", [None, CUT, "failure"])
 def test_a_transport_that_pushes_gives_the_client_the_same(way: tuple[str, str], fault: Any) -> None:
     settled: list[Any] = []
     exchange = FakeExchange()
     first, rest = BEGUN[way[1]], [SAID[way[1]][-1], *REST[way[1]]]
     if fault is not None:
-        rest.insert(1, fault)
+        rest.insert(1, FAILURE[way[1]] if fault == "failure" else fault)
     body = {"model": "asked", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
     call = make_call(deployment(dialect=way[1]), body=body, dialect=way[0], stream=True, settled=settled, relay=True)
     opened = play(open_stream(call, float, float), AsyncFakeStream(first)).result

@@ -119,6 +119,8 @@ def test_a_full_disk_refuses_new_calls_and_ends_running_ones(tmp_path: Path, cap
         journal.append(opened("b"))
     journal.append(ended("a"))
     assert "the row a is in memory alone" in caplog.text
+    journal.shipped(["a"])
+    journal.append(opened("b"))  # the file that is there serves again
 
 
 async def _set_up(database: str) -> None:

@@ -301,6 +301,14 @@ def test_a_newer_schema_is_refused_and_not_touched(tmp_path: Path) -> None:
         asyncio.run(made())
 
 
+def test_the_revision_that_is_taken_for_the_last_is_the_last() -> None:
+    from alembic.script import ScriptDirectory
+
+    from dragoman.gateway.store import migrations, schema
+
+    assert ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head() == schema.REVISION
+
+
 def test_migrations_make_the_tables_that_the_code_uses(postgres: str, tmp_path: Path) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.migration import MigrationContext

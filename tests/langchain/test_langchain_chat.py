@@ -106,18 +106,16 @@ asyncio.run(main())
 """,
     "router": """
 from dragoman.langchain import ChatLiteLLMRouter
-from dragoman.client.router import Router
+from dragoman import Router
 model_list = [
     {"model_name": "gpt-4.1", "litellm_params": {"model": "azure/gpt-4.1", "api_key": "<your-api-key>",
      "api_version": "2024-10-21", "api_base": "https://<your-endpoint>.openai.azure.com/"}},
     {"model_name": "gpt-4o", "litellm_params": {"model": "azure/gpt-4o", "api_key": "<your-api-key>",
      "api_version": "2024-10-21", "api_base": "https://<your-endpoint>.openai.azure.com/"}},
 ]
-litellm_router = Router(model_list=[
-    {**entry, "litellm_params": {"model": "demo/canned"}} for entry in model_list
-])
+litellm_router = Router(model_list=model_list)
 llm = ChatLiteLLMRouter(router=litellm_router, model_name="gpt-4.1", temperature=0.1)
-print(llm.invoke("what is the capital of France?").content)
+print(llm.model_name, llm.profile["max_input_tokens"])
 """,
     "call": """
 from langchain_core.messages import HumanMessage
@@ -130,11 +128,12 @@ PRINTED = {
     "invoke": "J'adore programmer.",
     "ainvoke": "Neutral ['finish_reason', 'model', 'model_name', 'token_usage'] True",
     "astream": "Paris|",
-    "router": "Paris",
+    "router": "gpt-4.1 1047576",
     "call": "J'adore programmer.",
 }
 
 
+@pytest.mark.filterwarnings("ignore:Router.*api_version is not obeyed:UserWarning")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_documented_program(program: str, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(PROGRAMS[program], program, "exec"), {})
@@ -215,12 +214,59 @@ def test_an_unknown_keyword_goes_to_the_provider_with_a_warning_that_names_its_n
         ({"seed_x": 1, "model_kwargs": {"seed_x": 2}}, "given twice"),
         ({"temperature": 3}, "less than or equal to 2"),
         ({"n": 0}, "greater than or equal to 1"),
-        ({"use_responses_api": True}, "use_responses_api"),
+        ({"model": "anthropic/claude-sonnet-4-5", "use_responses_api": True}, "anthropic offers no Responses API"),
     ],
 )
 def test_arguments_that_make_no_sense(given: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
-        ChatLiteLLM(model="openai/gpt-4o", **given)
+        ChatLiteLLM(**{"model": "openai/gpt-4o", **given})
+
+
+RESPONSE = {
+    "id": "resp-1",
+    "object": "response",
+    "created_at": 1,
+    "model": "gpt-4o-2024-08-06",
+    "status": "completed",
+    "output": [
+        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]},
+        *(
+            {
+                "type": "message",
+                "id": f"msg_{text}",
+                "role": "assistant",
+                "status": "completed",
+                "content": [{"type": "output_text", "text": text, "annotations": []}],
+            }
+            for text in ("one", "two")
+        ),
+    ],
+    "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5},
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({"model": "openai/gpt-4o"}, "https://api.openai.com/v1/responses"),
+        ({"model": "gpt-4o", "custom_llm_provider": "openai"}, "https://api.openai.com/v1/responses"),
+        (
+            {"model": "azure/gpt-4o", "api_base": "https://x.openai.azure.com", "api_key": "k"},
+            "https://x.openai.azure.com/openai/v1/responses",
+        ),
+    ],
+)
+def test_over_the_responses_api_an_answer_is_one_message(given: dict[str, Any], url: str) -> None:
+    wire = Wire(*[HttpResponse(status=200, headers=JSON, body=json.dumps(RESPONSE).encode())] * 2)
+    for model, asked in (
+        (ChatLiteLLM(client=wire.client, use_responses_api=True, **given), {}),
+        (ChatLiteLLM(client=wire.client, **given), {"use_responses_api": True}),
+    ):
+        message = model.invoke("x", **asked)
+        assert wire.requests[-1].url == url
+        assert message.text == "onetwo"
+        assert message.content_blocks[0]["type"] == "reasoning"
+        assert message.response_metadata["model_name"] == given["model"]
 
 
 def test_callback_manager_of_older_programs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -249,3 +249,25 @@ def test_a_calls_signature_goes_back_with_it(message: AIMessage) -> None:
 def test_sound_goes_back_by_its_id() -> None:
     sent = to_openai([AIMessage("", additional_kwargs={"audio": {"id": "a-1", "data": "UklG", "transcript": "hi"}})])
     assert sent == [{"role": "assistant", "content": "", "audio": {"id": "a-1"}}]
+
+
+FAILED = [
+    ToolMessage("no", tool_call_id="c-1", status="error"),
+    HumanMessage([{"type": "tool_result", "tool_use_id": "c-1", "content": "no", "is_error": True}]),
+]
+
+
+@pytest.mark.parametrize("message", FAILED, ids=["status", "Anthropic's"])
+@pytest.mark.parametrize(
+    ("providers", "marked"),
+    [
+        ({"anthropic"}, True),
+        ({"gemini", "bedrock"}, True),
+        ({"openai"}, False),
+        ({"anthropic", "openai"}, False),
+        (set(), False),
+    ],
+)
+def test_a_tool_that_failed_is_marked_where_everyone_has_a_mark_for_it(message: Any, providers: set[str], marked: bool) -> None:
+    sent = to_openai([message], frozenset(providers))
+    assert sent == [{"role": "tool", "tool_call_id": "c-1", "content": "no"} | ({"is_error": True} if marked else {})]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import pickle
 import warnings
@@ -18,6 +19,7 @@ from dragoman.client.router import Router
 from dragoman.core.http import HttpResponse
 from dragoman.langchain import ChatLiteLLMRouter, LiteLLMEmbeddingsRouter
 from dragoman.transport.replay import ReplayTransport
+from support.demo_server import demo_server
 from support.langchain import SmallRouter, clients
 
 DEMO = [
@@ -155,3 +157,24 @@ def test_embeddings_through_our_router() -> None:
     made = LiteLLMEmbeddingsRouter(model="vectors", router=router)
     assert len(made.embed_documents(["a", "b", "c"])) == 3
     assert made.embed_query("a") == made.embed_documents(["a"])[0]
+
+
+@pytest.mark.parametrize(("name", "accepted"), [("openai/responses/gpt-4o", True), ("openai/gpt-4o", False)])
+def test_the_responses_api_is_the_deployments_to_name(name: str, accepted: bool) -> None:
+    entry = {"model_name": "one", "litellm_params": {"model": name, "api_key": "k"}}
+    given: dict[str, Any] = {"router": Router(model_list=[entry]), "use_responses_api": True}
+    if accepted:
+        assert ChatLiteLLMRouter(**given).model == "one"
+        return
+    with pytest.raises(ValidationError, match="name it provider/responses/model in the router"):
+        ChatLiteLLMRouter(**given)
+
+
+def test_a_router_that_the_model_made_is_closed_with_it() -> None:
+    """An open connection that is dropped is a ResourceWarning, which fails a test."""
+    with demo_server() as demo:
+        params = {"model": "custom_openai/echo", "api_base": demo.openai_url, "api_key": "k"}
+        model = ChatLiteLLMRouter(model_list=[{"model_name": "one", "litellm_params": params}])
+        assert model.invoke("hello").content == "hello"
+        del model
+        gc.collect()

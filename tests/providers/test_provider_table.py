@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -66,14 +67,19 @@ def test_no_model_prefix_begins_another_rows_prefix():
 
 
 def test_a_key_variable_belongs_to_one_vendor():
-    """Rows of one vendor, which its variables for the address tell, may share one."""
+    """Rows of one vendor, which its variables for the address or its domain tell, may share one."""
     vendors = {
-        (name, tuple(row.url_variables.items()) or row.name)
+        (name, tuple(row.url_variables.items()) or domain(row))
         for row in ROWS
         for name in row.key_variables + row.bearer_variables
     }
     owners = Counter(name for name, _ in vendors)
     assert [name for name, count in owners.items() if count > 1] == []
+
+
+def domain(row: Provider) -> str:
+    host = urlsplit(row.base_url or "").hostname or row.name
+    return ".".join(host.split(".")[-2:])
 
 
 @every_row

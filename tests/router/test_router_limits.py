@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dragoman.router.limits import MINUTE, Amounts, FixedRequests, Limits, SlidingRequests
@@ -24,6 +24,7 @@ def admitted(window: SlidingRequests | FixedRequests, pauses: list[float]) -> tu
 
 
 @given(st.integers(1, 20), gaps)
+@example(limit=1, pauses=[1.0023079084013689, 30.0, 30.0])
 def test_a_sliding_window_serves_n_in_any_minute_and_refuses_only_what_would_be_more(limit: int, pauses: list[float]) -> None:
     good, refused = admitted(SlidingRequests(limit), pauses)
     for end in good:

@@ -85,4 +85,4 @@ def test_what_is_wrong_is_told(given: dict[str, Any], message: str) -> None:
 def test_what_is_not_obeyed_is_told_and_what_is_for_calls_handed_on() -> None:
     found = read_arguments({"redis_url": "redis://x", "cache_responses": False, "timeout": 20, "model_list": []})
     assert found.warnings == ("Router: redis_url is not obeyed: one process keeps its own state",)
-    assert found.rest == {"timeout": 20, "model_list": []}
+    assert found.rest == {"redis_url": "redis://x", "cache_responses": False, "timeout": 20, "model_list": []}

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.core import errors as e
+from dragoman.providers.base import Provider, Target
 from dragoman.router.capability import KnownFacts
+from dragoman.router.continuation import Rest, prefills
+from dragoman.router.deployment import Deployment
 from dragoman.router.direct import Direct, Exhausted, Wait
 from dragoman.router.fallback import Fallbacks, read_hops
 from dragoman.router.health import HealthPolicy
-from dragoman.router.hedge import HedgePolicy
+from dragoman.router.hedge import HedgePolicy, hedge_after
 from dragoman.router.policy import Policy
 from dragoman.router.retry import Budget, RetryPolicy, back_off
 from dragoman.router.session import Session
+from dragoman.router.speed import Speed
 from dragoman.router.state import RequestFacts
 from support.routing import BAD, FAILED, REFUSED, TOO_LONG, begin, fail_until_out, limited, place, play, policy
 
@@ -405,3 +410,90 @@ def play_all(session: Session) -> list[object]:
 def test_an_unknown_group_is_told_with_the_nearest() -> None:
     with pytest.raises(e.NotFoundError, match="did you mean fast"):
         policy(place("a", group="fast")).begin(RequestFacts(group="fats"), Random(1))
+
+
+# ------------------------------------------------------------------------------------------------------ the rest of a stream
+def able(name: str, *, prefill: bool = True, **terms: Any) -> Deployment:
+    return place(name, info={"supports_assistant_prefill": prefill}, **terms)
+
+
+def torn(router: Policy, **facts: Any) -> Session:
+    """A session whose first attempt, at the deployment of order 0, broke after its first token."""
+    session = begin(router, stream=True, **facts)
+    session.next(0.0)
+    session.started(1.0)
+    session.failed(e.StreamInterruptedError("cut"), 2.0)
+    return session
+
+
+REST = Rest(by_prefill={"messages": ["begun"]})
+
+
+def test_the_rest_is_asked_of_another_that_can() -> None:
+    session = torn(policy(able("a", order=0), able("b", prefill=False, order=1), able("c", order=1)))
+    found = session.go_on(2.0, REST)
+    assert found is not None
+    assert found.id == "c"
+    assert session.changes == {"messages": ["begun"]}
+    assert session.trail[-1].reason == "continuation"
+
+
+def test_an_instruction_is_for_those_that_cannot() -> None:
+    asked = Rest(by_prefill={"messages": ["begun"]}, by_instruction={"messages": ["begun", "go on"]})
+    session = torn(policy(able("a", prefill=False, order=0), able("b", prefill=False, order=1)))
+    found = session.go_on(2.0, asked)
+    assert found is not None
+    assert (found.id, session.changes) == ("b", {"messages": ["begun", "go on"]})
+
+
+def test_nobody_can() -> None:
+    assert torn(policy(able("a", prefill=False), able("b", prefill=False))).go_on(2.0, REST) is None
+
+
+def test_the_rest_is_paid_from_the_retry_budget() -> None:
+    router = policy(able("a", order=0), able("b", order=1), retry_reserve=0.0, retry_share=0.0)
+    assert torn(router).go_on(2.0, REST) is None
+
+
+def test_who_is_out_is_not_asked_for_the_rest() -> None:
+    router = policy(able("a", order=0), able("b", order=1))
+    fail_until_out(router, "b", now=0.0)
+    session = torn(router)
+    found = session.go_on(2.0, REST)
+    assert found is not None
+    assert found.id == "a", "it broke, and is still in"
+
+
+@pytest.mark.parametrize(
+    ("known", "dialect", "expected"),
+    [(True, "anthropic_messages", True), (None, "anthropic_messages", False), (True, "openai_chat", False)],
+)
+def test_the_catalog_tells_who_can_where_the_dialect_can_say_it(known: bool | None, dialect: str, expected: bool) -> None:
+    row = Provider(name="acme", base_url="https://acme.test/v1", dialects={"chat": dialect})
+    target = Target(provider=row, model="x", base_url="https://acme.test/v1", api_key="k")
+    facts = KnownFacts(abilities={} if known is None else {"prefill": known})
+    router = policy(Deployment(target, group="m", id="x"), facts_of=lambda _: facts)
+    assert prefills(router.group("m").nodes[0]) is expected
+
+
+# ---------------------------------------------------------------------------------------------------------------- a race
+def test_who_has_won_is_meant_from_then_on() -> None:
+    router = policy("a", "b", hedge=HedgePolicy(at_least=0.0))
+    session = begin(router, stream=True)
+    session.next(0.0)
+    first = session.trail[0]
+    second = session.hedge(1.0)
+    assert second is not None
+    session.won(first, 2.0)
+    session.started(2.0)
+    session.succeeded(3.0)
+    assert [attempt.outcome and attempt.outcome.kind for attempt in session.trail] == ["success", "cancelled"]
+    assert [state["in_flight"] for state in router.explain(3.0)] == [0, 0]
+
+
+def test_plain_answers_are_hedged_by_what_plain_answers_take() -> None:
+    speed = Speed()
+    for _ in range(20):
+        speed.learn(input_tokens=1, output_tokens=1, first_token=None, seconds=3.0, now=0.0)
+    policy_ = HedgePolicy(at_least=0.1)
+    assert (hedge_after(policy_, speed, stream=False), hedge_after(policy_, speed, stream=True)) == (3.0, None)

@@ -18,9 +18,12 @@ PROGRAM = Path(sys.executable).with_name("dragoman")
 
 
 class RunningGateway:
-    """`url` has no path; `openai_url` is what OpenAI's client calls its base URL, `url` what Anthropic's does."""
+    """`url` has no path; `openai_url` is what OpenAI's client calls its base URL, `url` what Anthropic's does. `config` is the
+    file it has read, if there is one.
+    """
 
-    def __init__(self, url: str, process: subprocess.Popen[str]) -> None:
+    def __init__(self, url: str, process: subprocess.Popen[str], config: Path | None = None) -> None:
+        self.config = config
         self.url = url
         self.openai_url = f"{url}/v1"
         self.process = process
@@ -40,8 +43,8 @@ def gateway(config: str | None = None, *, log: Path | None = None, **environment
     """Serve `config` (YAML text; None: no file). What it prints on stderr goes to `log`, or else to the test's stderr."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = [str(PROGRAM), "serve", "--port", "0"]
+        path = Path(folder) / "dragoman.yaml"
         if config is not None:
-            path = Path(folder) / "dragoman.yaml"
             path.write_text(config)
             arguments += ["--config", str(path)]
         env = {**os.environ, **environment}
@@ -53,11 +56,21 @@ def gateway(config: str | None = None, *, log: Path | None = None, **environment
             line = process.stdout.readline()
             assert "http" in line, f"the gateway did not start: {line!r}"
             try:
-                yield RunningGateway(line[line.index("http") :].split()[0].removesuffix("/v1"), process)
+                yield RunningGateway(line[line.index("http") :].split()[0].removesuffix("/v1"), process, path)
             finally:
                 if process.poll() is None:
                     process.send_signal(signal.SIGTERM)
-                process.wait(20)
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    raise
+
+
+def workers_of(served: RunningGateway) -> set[int]:
+    """The process ids of its workers, where /proc tells them."""
+    children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children")
+    return {int(pid) for pid in children.read_text().split()}
 
 
 def demo_config(demo_url: str) -> str:

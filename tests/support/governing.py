@@ -44,12 +44,17 @@ def header(key: str = KEY) -> Any:
     return {b"authorization": b"Bearer " + key.encode()}.get
 
 
-async def governed(*scopes: Scope, key: str = KEY, policy: Policy | None = None) -> tuple[Governance, Identity]:
-    """A governance over these scopes, and the identity of the last one, a key."""
+async def stored(*scopes: Scope, key: str = KEY) -> MemoryStore:
+    """A store of these scopes, the last one a key."""
     store = MemoryStore()
     for scope in scopes:
         await store.create(scope, change(scope), keys.digest(key.encode()) if scope is scopes[-1] else "")
-    governance = Governance(store, ListJournal(), worker="w", policy=policy)
+    return store
+
+
+async def governed(*scopes: Scope, key: str = KEY, policy: Policy | None = None) -> tuple[Governance, Identity]:
+    """A governance over these scopes, and the identity of the last one, a key."""
+    governance = Governance(await stored(*scopes, key=key), ListJournal(), worker="w", policy=policy)
     return governance, await governance.load(header(key), ADDRESS, NOW)
 
 

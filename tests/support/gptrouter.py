@@ -77,6 +77,7 @@ def models_over(demo: str, *, cooldown: bool = False) -> str:
     ]
     faults = ("429", "500", "timeout", "cut", "refuse", "401", "400")
     entries += [(f"fail-{fault}", f"openai/echo?fail={fault}&fail_after=3&length=9", f"{demo}/v1") for fault in faults]
+    entries.append(("fail-early", "openai/echo?fail=cut&fail_after=0&length=9", f"{demo}/v1"))
     entries.append(("slow", "openai/echo?length=500&tokens_per_second=20", f"{demo}/v1"))
     lines = [
         f"  - {{name: {name}, model: '{model}', api_base: '{base}', api_key: sk-up-{name}}}" for name, model, base in entries

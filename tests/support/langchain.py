@@ -59,7 +59,7 @@ def clients(**defaults: Any) -> tuple[Client, AsyncClient]:
 
 def standard_answers(request: HttpRequest) -> Answer:
     """A whole answer, or a stream of it, or a 400 for a request that a strict server would not take."""
-    if request.url.endswith("/embeddings"):
+    if request.url.endswith(("/embeddings", ":batchEmbedContents")):
         return vectors(request)
     dialect = registry.get(next(name for ending, name in DIALECTS.items() if ending in request.url))
     asked = dialect.decode_request(request.body)
@@ -83,6 +83,10 @@ DIALECTS = {"/messages": "anthropic_messages", "enerateContent": "gemini", "/cha
 
 def vectors(request: HttpRequest) -> HttpResponse:
     asked = json.loads(request.body)
+    if "requests" in asked:  # Gemini's
+        texts = [part["text"] for one in asked["requests"] for part in one["content"]["parts"]]
+        body: Any = {"embeddings": [{"values": [float(len(text)), 0.5]} for text in texts]}
+        return HttpResponse(status=200, headers=(("content-type", "application/json"),), body=json.dumps(body).encode())
     texts = asked["input"] if isinstance(asked["input"], list) else [asked["input"]]
     data = [{"object": "embedding", "index": index, "embedding": [float(len(text)), 0.5]} for index, text in enumerate(texts)]
     body = {"object": "list", "model": asked["model"], "data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}}

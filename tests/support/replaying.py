@@ -31,6 +31,7 @@ OF_KIND = {
     "prediction_stream": "replicate_chat",
     "embeddings": "openai_embeddings",
     "embeddings_native": "ollama_embeddings",
+    "api_generate": "ollama_generate",
     "embed_v2": "cohere_embeddings",
     "rerank": "jina_rerank",
     "rerank_v2": "cohere_rerank",
@@ -100,19 +101,19 @@ NOT_IN_THE_ROW = {
     ("bedrock", "openai_responses"): _COMPATIBLE,
     ("cohere", "openai_chat"): _COMPATIBLE,
     ("gemini", "openai_chat"): _COMPATIBLE,
-    ("huggingface", "openai_completions"): "single models of the router complete texts; the row's many chat",
+    ("huggingface", "openai_completions"): "a partner's own path behind the router completes texts; the row's path chats",
+    **{
+        ("huggingface", f"huggingface_{kind}"): "the row hf_inference asks it"
+        for kind in ("completions", "embeddings", "rerank")
+    },
     ("llamacpp", "openai_transcriptions"): "it refuses: the model that was served does not hear",
-    ("nebius", "openai_images"): "recorded once; the row chats and embeds",
     ("ollama", "openai_chat"): _COMPATIBLE,
     ("ollama", "openai_embeddings"): _COMPATIBLE,
-    ("openrouter", "anthropic_messages"): "its Anthropic-compatible endpoint; the row asks its own",
-    ("writer", "openai_completions"): "recorded once; the row chats",
 }
 """Provider and dialect of recordings that its row does not name -> why."""
 
 NOT_SPOKEN = {
     "agents": "Mistral's stored agents are no call to a model",
-    "api_generate": "Ollama's prompts without messages; its models chat",
     "assistants": "an API that OpenAI has switched off for the Responses API",
     "batches": "calls that are answered later, by files: no dialect speaks them",
     "caches": "Google's stored prefixes are no call to a model",
@@ -126,7 +127,6 @@ NOT_SPOKEN = {
     "fine_tuning": "training is no call to a model",
     "generate_v1": "an API that Cohere has switched off for chat",
     "guardrail": "judging alone is no operation at Bedrock's row",
-    "hf_task": "the API of single models that Hugging Face's router has replaced",
     "interactions": "a second API of models that answer generateContent",
     "model_info": "Hugging Face's catalogue is no call to a model",
     "ocr": "reading pages is no operation of the engine",
@@ -175,7 +175,30 @@ def _invoked(exchange: Exchange) -> str | Unspoken:
         return "anthropic_bedrock"
     if "embed" in (exchange.data["model"] or ""):
         return "bedrock_embeddings"
+    if _is_converse(exchange):
+        return "bedrock_converse"
     return Unspoken("a maker's own body: retired, or the same model is asked with one body for all by Converse")
+
+
+def _is_converse(exchange: Exchange) -> bool:
+    """Nova's own body is Converse's, but for its streams, which are wrapped once more."""
+    answer = exchange.response_json
+    return isinstance(answer, dict) and {"output", "stopReason", "usage"} <= answer.keys()
+
+
+def _single_task(exchange: Exchange) -> str | Unspoken:
+    """A model of Hugging Face does one thing, which the request or the answer shows."""
+    asked, answer = exchange.request_json or {}, exchange.response_json
+    inputs = asked.get("inputs")
+    if "messages" in asked:
+        return "openai_chat"
+    if isinstance(inputs, dict) and "sentences" in inputs:
+        return "huggingface_rerank"
+    if isinstance(answer, list) and isinstance(answer[0], float):
+        return "huggingface_embeddings"
+    if isinstance(inputs, str | list) and "score" not in str(answer):
+        return "huggingface_completions"
+    return Unspoken("classes, pictures and tables are no operations of the engine")
 
 
 def _predicted(exchange: Exchange) -> str | Unspoken:
@@ -197,6 +220,7 @@ def _listed(exchange: Exchange) -> str | Unspoken:
 
 BY_REQUEST: dict[str, Callable[[Exchange], str | Unspoken]] = {
     "invoke": _invoked,
+    "hf_task": _single_task,
     "predictions_create": _predicted,
     "predictions_get": _predicted,
     "models": _listed,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 from dragoman.core import errors as e
 from dragoman.providers.base import Provider, Target
+from dragoman.router.balance import Strategy
 from dragoman.router.deployment import Deployment, Terms
 from dragoman.router.direct import Direct, Exhausted, Wait
 from dragoman.router.fallback import Fallbacks
 from dragoman.router.model_list import ModelList
 from dragoman.router.policy import Policy
 from dragoman.router.session import Session
-from dragoman.router.state import RequestFacts, Settings
+from dragoman.router.state import Ask, Node, RequestFacts, Settings
 
 FAILED = e.InternalServerError("down")
 REFUSED = e.AuthenticationError("bad key")
@@ -45,6 +47,13 @@ def policy(*places: Deployment | str, facts_of: Any = None, lists: Fallbacks | N
         settings["fallbacks"] = lists
     made = tuple(place(one) if isinstance(one, str) else one for one in places)
     return Policy(listed(*made), Settings(**settings), facts_of=facts_of)
+
+
+class InOrder(Strategy):
+    """The first of those that may be asked."""
+
+    def choose(self, nodes: Sequence[Node], ask: Ask) -> Node:
+        return nodes[0]
 
 
 def begin(router: Policy, *, seed: int = 1, group: str = "m", **facts: Any) -> Session:

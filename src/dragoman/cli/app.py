@@ -9,6 +9,7 @@ import click
 from dragoman.cli.demo_upstream import demo_upstream
 from dragoman.cli.explain import diff, explain
 from dragoman.cli.keys import keys
+from dragoman.cli.ledger import ledger
 from dragoman.cli.local import local
 from dragoman.cli.simulate import simulate
 
@@ -23,6 +24,7 @@ def app() -> None:
 
 
 app.add_command(keys)
+app.add_command(ledger)
 app.add_command(local)
 app.add_command(demo_upstream)
 app.add_command(explain)
@@ -34,20 +36,20 @@ app.add_command(simulate)
 @config_option
 @click.option("--host", help="The address to listen on; the configuration's, or 127.0.0.1.")
 @click.option("--port", type=int, help="0 picks a free one; the configuration's, or 4000.")
-def serve(config: str | None, host: str | None, port: int | None) -> None:
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes that serve; the configuration's, or 1.")
+@click.option("--fd", type=int, hidden=True, help="Serve from this descriptor, as a worker.")
+def serve(config: str | None, host: str | None, port: int | None, workers: int | None, fd: int | None) -> None:
     """Run the gateway.
 
-    Without --config it serves the local models, and every provider/model whose key is in the environment.
+    Without --config it serves the local models, and every provider/model whose key is in the environment. With --workers
+    SIGHUP replaces them one by one, for a new configuration.
     """
-    from dragoman.gateway.app import build  # noqa: PLC0415 - only the gateway pays for its libraries
-    from dragoman.gateway.server import bind, server, url  # noqa: PLC0415 - as above
+    from dragoman.cli.serve import run, run_as_worker  # noqa: PLC0415 - only the gateway pays for its libraries
 
-    gateway = build(config)
-    running = server(gateway, host=host, port=port)
-    listening = bind(running)
-    address = url(listening, tls=gateway.config.server.ssl_certfile is not None)
-    click.echo(f"dragoman serves {len(gateway.policy.names)} models at {address}/v1 (stop with Ctrl-C)")
-    running.run(sockets=[listening])
+    if fd is not None:
+        run_as_worker(config, fd)
+    else:
+        run(config, host=host, port=port, workers=workers)
 
 
 @app.command()
@@ -84,13 +86,17 @@ def models(config: str | None, *, providers: bool) -> None:
 
 @app.command()
 @config_option
-def check(config: str | None) -> None:
+@click.option("--workers", type=click.IntRange(1, 256), help="As for serve.")
+def check(config: str | None, workers: int | None) -> None:
     """Read a configuration and say whether it can be served: names, keys, URLs. Sends nothing anywhere."""
     from dragoman.gateway.app import build  # noqa: PLC0415 - only the gateway pays for its libraries
+    from dragoman.gateway.workers import advice  # noqa: PLC0415 - as above
 
     gateway = build(config)
     policy = gateway.policy
     for name in policy.names:
         targets = [deployment.target for deployment in policy.deployments if deployment.group == name]
         click.echo(f"{name}: {', '.join(f'{target.provider.name}/{target.model}' for target in targets)}")
+    for note in advice(gateway.config, workers or gateway.config.server.workers):
+        click.echo(f"note: {note}")
     click.echo(f"{config or 'the built-in configuration'} is good: {len(policy.names)} models")

@@ -21,10 +21,11 @@ import click
 @click.option("--chunk", type=int, help="Tokens in a streamed piece (1).")
 @click.option("--length", type=int, help="Answer with so many words, whatever is asked.")
 @click.option(
-    "--fail", help="How requests fail: 400, 401, 429, 500, 503, 529, timeout, refuse, cut, stall, garbage or error_event."
+    "--fail",
+    help="How requests fail: 400, 401, 429, 500, 503, 529, timeout, refuse, cut, stall, garbage, malformed or error_event.",
 )
 @click.option("--fail-rate", type=float, help="The share of requests that fail, 0 to 1 (1).")
-@click.option("--fail-after", type=int, help="Pieces before a cut, stall, garbage or error_event (half).")
+@click.option("--fail-after", type=int, help="Pieces before a cut, stall, garbage, malformed or error_event (half).")
 @click.option("--retry-after", type=float, help="Seconds in the header retry-after of failing answers.")
 def demo_upstream(*, host: str, port: int, require_key: str | None, **settings: Any) -> None:
     """Serve the demo provider over HTTP: a deterministic stand-in for OpenAI and Anthropic that fails on demand.

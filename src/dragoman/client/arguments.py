@@ -31,9 +31,12 @@ CHAT_PARAMETERS = frozenset(
 EMBEDDING_PARAMETERS = frozenset({"input", "dimensions", "encoding_format", "user"})
 
 PLACE = frozenset({"api_key", "api_base", "base_url", "custom_llm_provider"})
-CONTROLS = frozenset(
+NOTES = frozenset({"litellm_metadata", "litellm_call_id", "litellm_trace_id", "no-log"})
+"""What a call says to the hooks alone; see `callbacks`."""
+CONTROLS = NOTES | frozenset(
     """
     timeout stream_timeout num_retries max_retries drop_params strict extra_headers headers extra_body mock_response
+    caching cache
     """.split()
 )
 
@@ -42,8 +45,6 @@ REFUSED = {
     "fallbacks": _ROUTER,
     "context_window_fallback_dict": _ROUTER,
     "model_list": _ROUTER,
-    "caching": "caches live in the gateway",
-    "cache": "caches live in the gateway",
     "mock_tool_calls": "use the model demo/tools",
     "mock_timeout": "use the model demo/echo?fail=timeout",
     "mock_delay": "use the model demo/echo?latency=MILLISECONDS",
@@ -52,12 +53,11 @@ REFUSED = {
     "ssl_verify": "set SSL_CERT_FILE to your authority's certificate",
     **dict.fromkeys(
         """
-        api_type organization retry_strategy retry_policy tags litellm_metadata litellm_call_id litellm_trace_id
-        litellm_session_id
+        api_type organization retry_strategy retry_policy tags litellm_session_id
         mock_testing_fallbacks mock_testing_context_fallbacks mock_testing_content_policy_fallbacks
         mock_testing_rate_limit_error cache_key additional_drop_params allowed_openai_params allowed_model_region base_model
         model_info input_cost_per_token output_cost_per_token input_cost_per_second output_cost_per_second hf_model_name
-        initial_prompt_value roles final_prompt_value text_completion no-log user_continue_message
+        initial_prompt_value roles final_prompt_value text_completion user_continue_message
         assistant_continue_message ensure_alternating_roles supports_system_message merge_reasoning_content_in_choices
         disable_fallbacks max_fallbacks specific_deployment priority guardrails prompt_id prompt_variables prompt_version
         extra_query proxy_server_request azure_ad_token_provider client shared_session enable_json_schema_validation
@@ -73,7 +73,8 @@ DEFAULT_TIMEOUT = 600.0
 class Arguments(Struct, frozen=True, kw_only=True):
     """`body` is the request in OpenAI's dialect, as bytes; `place` says whom to ask, in the words of `registry.resolve`.
 
-    `shape` holds of the request what decides how chunks of its stream are written. `routing` is a router's own.
+    `shape` holds of the request what decides how chunks of its stream are written. `routing` is a router's own, `notes` are
+    for the hooks, `caching` and `cache` for the cache.
     """
 
     body: bytes
@@ -83,6 +84,9 @@ class Arguments(Struct, frozen=True, kw_only=True):
     options: CallOptions
     mock: Any = None
     routing: Any = None
+    notes: dict[str, Any] = {}
+    caching: bool | None = None
+    cache: Any = None
 
 
 def arguments(model: str, parameters: frozenset[str], given: dict[str, Any], defaults: dict[str, Any]) -> Arguments:
@@ -111,6 +115,9 @@ def arguments(model: str, parameters: frozenset[str], given: dict[str, Any], def
             extra_headers=_headers(_mapping(control, "headers"), _mapping(control, "extra_headers")),
         ),
         mock=control.get("mock_response"),
+        notes={name: control[name] for name in NOTES & control.keys()},
+        caching=control.get("caching"),
+        cache=control.get("cache"),
     )
 
 

@@ -10,9 +10,9 @@ import os
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from dragoman.client import results
+from dragoman.client import caching, callbacks, results
 from dragoman.client.arguments import CHAT_PARAMETERS, EMBEDDING_PARAMETERS, Arguments, arguments
 from dragoman.client.media_calls import AsyncMediaCalls, MediaCalls
 from dragoman.client.mock import mocked, mocked_events
@@ -20,17 +20,22 @@ from dragoman.client.objects import EmbeddingResponse, ModelResponse
 from dragoman.client.openai_errors import dress
 from dragoman.client.operation_calls import AsyncOperationCalls, OperationCalls
 from dragoman.client.streams import AsyncCompletionStream, CompletionStream, achunks_of, chunks_of
+from dragoman.core.chat import ChatResponse
 from dragoman.core.errors import DragomanError
 from dragoman.core.events import Event
-from dragoman.engine.call import Call
+from dragoman.engine.cached import answer, open_stream
+from dragoman.engine.call import Call, Settlement
 from dragoman.engine.drive import adrive, drive
-from dragoman.engine.flow import Answer, OpenedStream, answer, open_stream
+from dragoman.engine.flow import Answer, OpenedStream
 from dragoman.engine.streams import StreamState, aevents, events
 from dragoman.providers import registry
 from dragoman.providers.base import Provider
 from dragoman.router.deployment import Deployment
 from dragoman.transport.base import AsyncTransport, Transport
 from dragoman.transport.by_scheme import AsyncSchemeTransport, SchemeTransport
+
+if TYPE_CHECKING:
+    from dragoman.caching import Cache
 
 _DIALECTS = {"chat": "openai_chat", "embedding": "openai_embeddings"}
 _MOST_KNOWN = 1000
@@ -40,16 +45,24 @@ _PARAMETERS = {"chat": CHAT_PARAMETERS, "embedding": EMBEDDING_PARAMETERS}
 class _Base:
     """What both clients do alike: everything but I/O.
 
-    `defaults` are arguments for every call (`num_retries=0`, `timeout=20`); `env` is where keys are looked up.
+    `defaults` are arguments for every call (`num_retries=0`, `timeout=20`); `env` is where keys are looked up; `cache`, where
+    answers are kept.
     """
 
-    def __init__(self, *, env: Mapping[str, str] | None = None, **defaults: Any) -> None:
+    _awaited = False
+    """Whether its calls are those of an event loop."""
+
+    def __init__(self, *, env: Mapping[str, str] | None = None, cache: Cache | None = None, **defaults: Any) -> None:
         self._env: Mapping[str, str] = os.environ if env is None else env
         self._given_defaults = defaults
+        self._given_cache = cache
         self._known: dict[tuple[Any, ...], tuple[tuple[str | None, ...], Deployment]] = {}
 
     def _defaults(self) -> dict[str, Any]:
         return self._given_defaults
+
+    def _cache(self) -> Cache | None:
+        return self._given_cache
 
     def _sorted(self, model: str, parameters: frozenset[str], given: dict[str, Any]) -> Arguments:
         """The caller's keywords in their places. A client that routes takes its own from them here."""
@@ -68,8 +81,8 @@ class _Base:
         body: bytes | None = None,
         content_type: str = "application/json",
     ) -> Call:
-        """The call for sorted arguments; `body` in place of theirs, where it is a form."""
-        return Call(
+        """The call for sorted arguments, watched by the hooks; `body` in place of theirs, where it is a form."""
+        call = Call(
             operation=operation,
             dialect=dialect or _DIALECTS[operation],
             model=model,
@@ -79,6 +92,9 @@ class _Base:
             options=said.options,
             deployments=self._places(model, said),
         )
+        callbacks.attach(call, said, awaited=self._awaited)
+        caching.attach(call, said, self._cache())
+        return call
 
     def _places(self, model: str, said: Arguments) -> tuple[Deployment, ...]:
         """Who is asked, in turn; empty where a router's session decides."""
@@ -86,11 +102,13 @@ class _Base:
 
     def _deployment(self, model: str, place: dict[str, Any]) -> Deployment:
         """The place to ask. Worked out once for each model and place, and again when a variable of its provider changes."""
-        asked = (model, *place.values())
+        asked = (registry.DEFAULT, model, *place.values())
         known = self._known.get(asked)
         if known is not None and known[0] == self._variables(known[1].target.provider):
             return known[1]
         target = registry.resolve(model, env=self._env, **place)
+        if target.provider.handled:
+            return Deployment(target)  # what it can do changes with its handler
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known[asked] = self._variables(target.provider), Deployment(target)
@@ -117,7 +135,7 @@ def _vectors(found: Answer, call: Call) -> EmbeddingResponse:
 def _chunks(opened: OpenedStream, call: Call, said: Arguments, now: int) -> results.Chunks:
     headers = () if opened.stream is None else opened.stream.head.headers
     hidden = results.hidden_params(call, opened.prepared, headers)
-    return results.Chunks(said.shape, hidden, dict(headers), now=now)
+    return results.Chunks(said.shape, hidden, dict(headers), now=now, target=opened.prepared.deployment.target, call=call)
 
 
 class Client(_Base, MediaCalls, OperationCalls):
@@ -163,14 +181,16 @@ class Client(_Base, MediaCalls, OperationCalls):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    @staticmethod
-    def _stream(opened: OpenedStream, call: Call, said: Arguments) -> CompletionStream:
+    def _stream(self, opened: OpenedStream, call: Call, said: Arguments) -> CompletionStream:
         state, now = StreamState(opened, call), int(time.time())
-        return CompletionStream(chunks_of(events(state), _chunks(opened, call, said, now)), state, now=now)
+        chunks = callbacks.watched(_chunks(opened, call, said, now), call)
+        return CompletionStream(chunks_of(events(state, self._transport), chunks), state, now=now)
 
 
 class AsyncClient(_Base, AsyncMediaCalls, AsyncOperationCalls):
     """The SDK for an event loop: the same calls, awaited. Belongs to the loop it is first used on."""
+
+    _awaited = True
 
     def __init__(
         self, *, transport: AsyncTransport | None = None, env: Mapping[str, str] | None = None, **defaults: Any
@@ -213,14 +233,14 @@ class AsyncClient(_Base, AsyncMediaCalls, AsyncOperationCalls):
     ) -> None:
         await self.aclose()
 
-    @staticmethod
-    def _stream(opened: OpenedStream, call: Call, said: Arguments) -> AsyncCompletionStream:
+    def _stream(self, opened: OpenedStream, call: Call, said: Arguments) -> AsyncCompletionStream:
         state, now = StreamState(opened, call), int(time.time())
-        return AsyncCompletionStream(achunks_of(aevents(state), _chunks(opened, call, said, now)), state, now=now)
+        chunks = callbacks.watched(_chunks(opened, call, said, now), call)
+        return AsyncCompletionStream(achunks_of(aevents(state, self._transport), chunks), state, now=now)
 
 
 def _mocked(model: str, said: Arguments) -> ModelResponse | CompletionStream:
-    now, answered = int(time.time()), mocked(model, said.mock)
+    now, answered = int(time.time()), _mock(model, said, awaited=False)
     if not said.stream:
         return answered if isinstance(answered, ModelResponse) else results.model_response(answered, now=now)
     chunks = results.Chunks(said.shape, {}, {}, now=now)
@@ -228,11 +248,25 @@ def _mocked(model: str, said: Arguments) -> ModelResponse | CompletionStream:
 
 
 def _amocked(model: str, said: Arguments) -> ModelResponse | AsyncCompletionStream:
-    now, answered = int(time.time()), mocked(model, said.mock)
+    now, answered = int(time.time()), _mock(model, said, awaited=True)
     if not said.stream:
         return answered if isinstance(answered, ModelResponse) else results.model_response(answered, now=now)
     chunks = results.Chunks(said.shape, {}, {}, now=now)
     return AsyncCompletionStream(achunks_of(_aiterate(mocked_events(answered)), chunks), None, now=now)
+
+
+def _mock(model: str, said: Arguments, *, awaited: bool) -> Any:
+    """The answer of a mock. The hooks are told of it as of any other."""
+    dialect = _DIALECTS["chat"]
+    call = Call(operation="chat", dialect=dialect, model=model, body=said.body, stream=said.stream, deployments=())
+    callbacks.attach(call, said, awaited=awaited)
+    try:
+        answered = mocked(model, said.mock)
+    except Exception as error:
+        call.settle(Settlement(error=error))
+        raise
+    call.settle(Settlement(usage=answered.usage if isinstance(answered, ChatResponse) else None, response=answered))
+    return answered
 
 
 async def _aiterate(batches: Iterator[list[Event]]) -> AsyncGenerator[list[Event]]:

@@ -1,7 +1,8 @@
 """`completion`, `acompletion`, `embedding`, `aembedding`: one call to any model.
 
 They share one client a process (and one for each event loop), made at the first call. Settings of the package are read at
-each call: `dragoman.drop_params`, `num_retries`, `request_timeout`, `api_base` and, only together with that, `api_key`.
+each call: `dragoman.drop_params`, `num_retries`, `request_timeout`, `cache`, `api_base` and, only together with that,
+`api_key`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 import atexit
 import sys
 from functools import cache
-from typing import Any, Literal, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
+from dragoman.client.caching import package_cache
 from dragoman.client.client import AsyncClient, Client
 from dragoman.client.objects import EmbeddingResponse, ModelResponse
 from dragoman.client.per_loop import PerLoop
 from dragoman.client.streams import AsyncCompletionStream, CompletionStream
+
+if TYPE_CHECKING:
+    from dragoman.caching import Cache
 
 _SETTINGS = {
     "drop_params": "drop_params",
@@ -29,7 +34,8 @@ _SETTINGS = {
 class CallControls(TypedDict, total=False):
     """What steers a call. `timeout` is seconds or a `dragoman.Timeouts`; `num_retries` is how often a failed request is sent
     again (default 2; `max_retries` is the same). `strict=True`, or `drop_params=False`, makes an error of a parameter that
-    the provider does not take; otherwise it is left out and stands in `response.warnings`.
+    the provider does not take; otherwise it is left out and stands in `response.warnings`. `caching` and `cache` say what
+    this call does with `dragoman.cache`.
     """
 
     api_key: str
@@ -45,6 +51,8 @@ class CallControls(TypedDict, total=False):
     headers: dict[str, str]
     extra_headers: dict[str, str]
     extra_body: dict[str, Any]
+    caching: bool
+    cache: dict[str, Any]
 
 
 class CompletionArguments(CallControls, total=False):
@@ -164,10 +172,16 @@ class _PackageClient(Client):
     def _defaults(self) -> dict[str, Any]:
         return _settings()
 
+    def _cache(self) -> Cache | None:
+        return package_cache()
+
 
 class _AsyncPackageClient(AsyncClient):
     def _defaults(self) -> dict[str, Any]:
         return _settings()
+
+    def _cache(self) -> Cache | None:
+        return package_cache()
 
 
 @cache

@@ -6,12 +6,13 @@ reason. The catalog is loaded then, and not before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dragoman.catalog.cost import Cost
     from dragoman.core.chat import Usage
+    from dragoman.providers.base import Target
 
 _COST = frozenset({"cost", "response_cost"})
 
@@ -41,17 +42,25 @@ class Hidden(dict[str, Any]):
         return dict, ({**self, "response_cost": self["response_cost"]},)
 
 
-def pricer(
-    provider: str, model: str, usage: Usage | None, *, service_tier: str | None, created: int | None
-) -> Callable[[], Cost]:
-    """What works out the cost of one answer; `created` is Unix seconds."""
+def pricer(target: Target, usage: Usage | None, made: Mapping[str, Any]) -> Callable[[], Cost]:
+    """What works out the cost of `made`, an answer of `target` or the last chunk of one."""
+    tier, minute = made.get("service_tier"), minute_of_day(made.get("created"))
 
     def price() -> Cost:
         from dragoman.catalog.bill import bill  # noqa: PLC0415 - the catalog is loaded by the first that asks
+        from dragoman.catalog.cost import Cost  # noqa: PLC0415 - as above
 
-        return bill(provider, model, usage, service_tier=service_tier, minute=minute_of_day(created))
+        found = bill(target.provider.name, target.model, usage, service_tier=tier, minute=minute)
+        return Cost(reason="the answer tells of no usage") if usage is None and not found.lines and not found.reason else found
 
     return price
+
+
+def free() -> Cost:
+    """Of an answer that was kept."""
+    from dragoman.catalog.cost import Cost  # noqa: PLC0415 - as above
+
+    return Cost(nano_dollars=0)
 
 
 def minute_of_day(created: Any) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from dragoman.caching import Cache
     from dragoman.client.arguments import Arguments
     from dragoman.client.media_objects import ImageResponse, SpeechAudio, TranscriptionResponse
     from dragoman.engine.call import Call
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 class AnyCaller(Protocol):
     """What these calls need of a client."""
 
+    def _cache(self) -> Cache | None: ...
     def _defaults(self) -> dict[str, Any]: ...
     def _deployment(self, model: str, place: dict[str, Any]) -> Deployment: ...
     def _sorted(self, model: str, parameters: frozenset[str], given: dict[str, Any]) -> Arguments: ...

@@ -29,9 +29,11 @@ class OpenAIObject(dict[str, Any]):
         """Plain JSON data as objects, the nested ones too."""
         made = cls(data)
         for name, kind in cls._nested.items():
-            value = made.get(name)
+            if name not in data:
+                continue
+            value = data[name]
             if type(value) is list:
-                made[name] = [kind.of(item) for item in value]
+                made[name] = list(map(kind.of, value))
             elif type(value) is dict:
                 made[name] = kind.of(value)
         return made
@@ -165,19 +167,25 @@ class Usage(OpenAIObject):
     _nested = {"prompt_tokens_details": PromptTokensDetails, "completion_tokens_details": CompletionTokensDetails}
 
 
+_BESIDE = frozenset({"_hidden_params", "_response_headers"})
+
+
 class Answer(OpenAIObject):
     """What every result has beside its fields: `warnings`, `_hidden_params` (as LiteLLM users read it), `_response_headers`."""
 
     _hidden_params: dict[str, Any]
     _response_headers: dict[str, str]
 
-    def __init__(self, *args: Any, **fields: Any) -> None:
-        super().__init__(*args, **fields)
-        self.__dict__.update(_hidden_params={}, _response_headers={})
+    def __getattr__(self, name: str) -> Any:
+        if name in _BESIDE:  # nothing was put there: made when first looked at, for there are many chunks
+            self.__dict__[name] = made = {}  # type: ignore[var-annotated]  # of either kind
+            return made
+        return super().__getattr__(name)
 
     def beside(self, hidden: dict[str, Any], headers: dict[str, str]) -> Self:
         """The same object with these beside its fields."""
-        self.__dict__.update(_hidden_params=hidden, _response_headers=headers)
+        beside = self.__dict__
+        beside["_hidden_params"], beside["_response_headers"] = hidden, headers
         return self
 
     @property

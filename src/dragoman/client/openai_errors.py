@@ -49,20 +49,20 @@ def _joined(ours: type[Any], theirs: type[Any]) -> type[Any]:
         return ours, self.args, self.__dict__
 
     fields: dict[str, Any] = {"__module__": ours.__module__, "__doc__": ours.__doc__, "__reduce__": plain}
-    return type(ours.__name__, (ours, theirs), fields | {"request": property(_request), "response": property(_response)})
+    return type(ours.__name__, (ours, theirs), fields | {"request": property(request_of), "response": property(response_of)})
 
 
-def _request(_: Any) -> Any:
+def request_of(_: Any) -> Any:
     import httpx2  # noqa: PLC0415 - loaded by `openai` already; nobody else pays for it
 
     return httpx2.Request("POST", "https://upstream.invalid")
 
 
-def _response(self: Any) -> Any:
-    """OpenAI's errors hold the HTTP response; this one is rebuilt from what the error kept."""
+def response_of(self: Any) -> Any:
+    """The HTTP response that `openai` and LangChain look for on an error, rebuilt from what the error kept."""
     import httpx2  # noqa: PLC0415 - as above
 
-    body = getattr(self, "body", "")
+    body, request = getattr(self, "body", ""), request_of(self)
     framing = ("content-length", "content-encoding", "transfer-encoding")
     headers = {name: value for name, value in getattr(self, "headers", {}).items() if name not in framing}
-    return httpx2.Response(self.status_code, headers=headers, text=body if isinstance(body, str) else "", request=self.request)
+    return httpx2.Response(self.status_code, headers=headers, text=body if isinstance(body, str) else "", request=request)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dragoman.client import results
-from dragoman.client.arguments import CHAT_PARAMETERS, Arguments, arguments
+from dragoman.client.arguments import CHAT_PARAMETERS, Arguments
 from dragoman.client.media_calls import AnyCaller, AsyncCaller, Caller
 from dragoman.client.objects import Answer
 from dragoman.client.openai_errors import dress
@@ -18,11 +18,11 @@ from dragoman.client.operation_objects import DecisionResponse, ModerationRespon
 from dragoman.core import json
 from dragoman.core.errors import BadRequestError, DragomanError
 from dragoman.dialects import registry
+from dragoman.engine.cached import answer
 from dragoman.engine.call import Call
 from dragoman.engine.drive import adrive, drive
 from dragoman.engine.flow import Answer as Found
-from dragoman.engine.flow import answer
-from dragoman.router.deployment import Deployment
+from dragoman.engine.prepare import JSON
 
 _PARAMETERS = {
     "rerank": frozenset(
@@ -50,17 +50,15 @@ def plan(client: AnyCaller, operation: str, model: str, given: dict[str, Any]) -
     for name in ("stream", "mock_response"):
         if given.get(name) is not None:
             raise BadRequestError(f"{name}: not a part of this call, whose answer comes whole; leave it out")
-    said = arguments(model, _PARAMETERS[operation], given, client._defaults())  # noqa: SLF001 - these are calls of the client
-    deployment = client._deployment(model, said.place)  # noqa: SLF001 - as above
-    offered = deployment.target.provider.dialects
+    said = client._sorted(model, _PARAMETERS[operation], given)  # noqa: SLF001 - these are calls of the client
     if operation == "token_count":
-        return _count(model, said, deployment) if operation in offered else _estimated(model, given)
+        return _count(client, model, said, given)
     dialect = _DIALECTS.get(operation) or _decisions(given.get("questions"))
-    return Planned(_call(operation, dialect, said.body, said=said, deployment=deployment, model=model), _finished)
+    return Planned(_call(client, operation, dialect, model=model, said=said), _finished)
 
 
-def _call(operation: str, dialect: str, body: bytes, *, said: Arguments, deployment: Deployment, model: str) -> Call:
-    return Call(operation=operation, dialect=dialect, model=model, body=body, deployments=(deployment,), options=said.options)
+def _call(client: AnyCaller, operation: str, dialect: str, *, model: str, said: Arguments) -> Call:
+    return client._call(model, operation, said, dialect=dialect, body=said.body, content_type=JSON)  # noqa: SLF001 - as above
 
 
 def _finished(found: Found, call: Call) -> Answer:
@@ -84,12 +82,15 @@ def _decisions(questions: Any) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------ token counts
-def _count(model: str, said: Arguments, deployment: Deployment) -> Planned:
-    def finish(found: Found, call: Call) -> Answer:
-        used = deployment.target.model
-        return _described(_told(found.response.input_tokens, model, used, "provider"), found, call)
+def _count(client: AnyCaller, model: str, said: Arguments, given: dict[str, Any]) -> Planned | Answer:
+    target = client._deployment(model, said.place).target  # noqa: SLF001 - as above
+    if "token_count" not in target.provider.dialects:
+        return _estimated(model, given)
 
-    return Planned(_call("token_count", "openai_chat", said.body, said=said, deployment=deployment, model=model), finish)
+    def finish(found: Found, call: Call) -> Answer:
+        return _described(_told(found.response.input_tokens, model, target.model, "provider"), found, call)
+
+    return Planned(_call(client, "token_count", _DIALECTS["token_count"], model=model, said=said), finish)
 
 
 def _estimated(model: str, given: dict[str, Any]) -> Answer:

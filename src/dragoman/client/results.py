@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from dragoman.client.hidden import Hidden, pricer
+from dragoman.client.hidden import Hidden, free, pricer
 from dragoman.client.objects import Answer, EmbeddingResponse, ModelResponse, ModelResponseStream
 from dragoman.core import json
-from dragoman.core.chat import ChatRequest, ChatResponse
-from dragoman.core.events import Event
+from dragoman.core.chat import ChatRequest, ChatResponse, Usage
+from dragoman.core.events import Event, ResponseEnd, TextDelta, UsageReport
 from dragoman.core.http import Headers
 from dragoman.core.operations import EmbeddingRequest
 from dragoman.dialects import registry
 from dragoman.engine.call import Call
 from dragoman.engine.flow import Answer as EngineAnswer
 from dragoman.engine.prepare import Prepared
+from dragoman.providers.base import Target
 
 _FRAME = b"data: "
 _DONE = b"data: [DONE]"
@@ -32,17 +33,43 @@ def embedding_response(answer: EngineAnswer, request: EmbeddingRequest, *, now: 
 
 
 class Chunks:
-    """Events -> chunk objects, by the openai dialect's own encoder. One for each stream."""
+    """Events -> chunk objects, by the openai dialect's own encoder. One for each stream.
 
-    def __init__(self, shape: ChatRequest, hidden: dict[str, Any], headers: dict[str, str], *, now: int) -> None:
+    The last chunk has the cost of it all among its `_hidden_params`, where `target`, who answers, is known.
+    """
+
+    def __init__(
+        self,
+        shape: ChatRequest,
+        hidden: dict[str, Any],
+        headers: dict[str, str],
+        *,
+        now: int,
+        target: Target | None = None,
+        call: Call | None = None,
+    ) -> None:
         self._encoder = registry.get("openai_chat").stream_encoder(shape, now=now)
         self._hidden = hidden
         self._headers = headers
+        self._target = target
+        self._usage: Usage | None = None
+        self._call = call
 
     def of(self, events: list[Event]) -> list[ModelResponseStream]:
-        data: bytes = b"".join(map(self._encoder.encode, events))
-        frames = data.split(b"\n\n")
-        return [self._chunk(frame) for frame in frames if frame and frame != _DONE]
+        call = self._call
+        if call is not None and len(call.attempts) != self._hidden["attempts"]:  # another one writes the rest
+            told = {"attempts": len(call.attempts), "trail": trail(call), "warnings": call.warnings}
+            self._hidden = {**self._hidden, **told, "model_id": call.attempts[-1].deployment.id}
+        if len(events) == 1 and type(events[0]) is TextDelta:
+            return [self._chunk(self._encoder.encode(events[0]))]  # nearly every time
+        frames = b"".join(map(self._encoder.encode, events)).split(b"\n\n")
+        chunks = [self._chunk(frame) for frame in frames if frame and frame != _DONE]
+        for event in events:
+            if type(event) is UsageReport:
+                self._usage = event.usage
+            elif type(event) is ResponseEnd and chunks and self._target is not None:
+                chunks[-1].beside(_priced(self._hidden, self._target, self._usage, chunks[-1]), self._headers)
+        return chunks
 
     def _chunk(self, frame: bytes) -> ModelResponseStream:
         chunk: ModelResponseStream = ModelResponseStream.of(json.decode(frame[len(_FRAME) :]))
@@ -53,20 +80,22 @@ def describe(made: Answer, call: Call, prepared: Prepared, headers: Headers) -> 
     """Hang on a result what people ask of it beside its fields."""
     target = prepared.deployment.target
     usage = None if call.settlement is None else call.settlement.usage
-    tier, created = made.get("service_tier"), made.get("created")
-    price = pricer(target.provider.name, target.model, usage, service_tier=tier, created=created)
-    made.beside(Hidden(hidden_params(call, prepared, headers), price), dict(headers))
+    made.beside(_priced(hidden_params(call, prepared, headers), target, usage, made), dict(headers))
+
+
+def _priced(hidden: dict[str, Any], target: Target, usage: Usage | None, made: Answer) -> Hidden:
+    return Hidden(hidden, free if hidden["cache_hit"] else pricer(target, usage, made))
 
 
 def hidden_params(call: Call, prepared: Prepared, headers: Headers) -> dict[str, Any]:
     """The keys of LiteLLM's `_hidden_params` that mean something here; `warnings`, `attempts`, `trail`, `drops` are ours."""
     target = prepared.deployment.target
-    first, last = call.attempts[0], call.attempts[-1]
-    hops = len({attempt.deployment.group for attempt in call.attempts}) - 1
+    attempts, lookup = call.attempts, call.lookup
+    hops = max(len({attempt.deployment.group for attempt in attempts}) - 1, 0)
     tried = {
         "x-litellm-model-group": call.model,
         "x-litellm-model-id": prepared.deployment.id,
-        "x-litellm-attempted-retries": len(call.attempts) - 1 - hops,
+        "x-litellm-attempted-retries": max(len(attempts) - 1, 0) - hops,
         "x-litellm-attempted-fallbacks": hops,
     }
     return {
@@ -76,8 +105,10 @@ def hidden_params(call: Call, prepared: Prepared, headers: Headers) -> dict[str,
         "api_base": target.base_url,
         "model_group": call.model,
         "additional_headers": {**{f"llm_provider-{name}": value for name, value in headers}, **tried},
-        "_response_ms": round(((last.ended or last.began) - first.began) * 1000, 3),
-        "attempts": len(call.attempts),
+        "_response_ms": round(((attempts[-1].ended or attempts[-1].began) - attempts[0].began) * 1000, 3) if attempts else 0.0,
+        "attempts": len(attempts),
+        "cache_hit": call.kept if lookup is not None and lookup.status else None,
+        "cache_key": lookup.key if lookup is not None and lookup.status else None,
         "trail": trail(call),
         "drops": drops(call),
         "warnings": call.warnings,
@@ -85,13 +116,16 @@ def hidden_params(call: Call, prepared: Prepared, headers: Headers) -> dict[str,
 
 
 def trail(call: Call) -> tuple[dict[str, Any], ...]:
-    """Each attempt: the deployment's id, its group, seconds, and the class and status of the error it ended in, or None."""
+    """Each attempt: the deployment's id, its group, seconds, and the class and status of the error it ended in, or None.
+
+    "cancelled" in place of a class where another was quicker.
+    """
     return tuple(
         {
             "deployment": attempt.deployment.id,
             "group": attempt.deployment.group,
             "seconds": round((attempt.ended or attempt.began) - attempt.began, 6),
-            "error": None if attempt.error is None else type(attempt.error).__name__,
+            "error": "cancelled" if attempt.cancelled else None if attempt.error is None else type(attempt.error).__name__,
             "status_code": None if attempt.error is None else attempt.error.status_code,
         }
         for attempt in call.attempts

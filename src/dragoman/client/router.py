@@ -17,13 +17,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from dragoman.client.arguments import CONTROLS, PLACE
-from dragoman.client.media_objects import ImageResponse, SpeechAudio, TranscriptionResponse
-from dragoman.client.objects import EmbeddingResponse, ModelResponse
+from dragoman.client.caching import router_cache
 from dragoman.client.per_loop import PerLoop
-from dragoman.client.router_batch import BatchCalls
+from dragoman.client.router_calls import RouterCalls
 from dragoman.client.router_core import AsyncRoutedClient, RoutedClient, RouterCore
 from dragoman.client.router_views import DeploymentEntry, ModelGroupInfo, OwnStrategy, deployment_entry, group_info
-from dragoman.client.streams import AsyncCompletionStream, CompletionStream
 from dragoman.core.errors import ConfigurationError
 from dragoman.router.balance import Strategy
 from dragoman.router.catalog_facts import facts_of
@@ -36,7 +34,7 @@ from dragoman.router.state import RequestFacts
 from dragoman.transport.base import AsyncTransport, Transport
 
 
-class Router(BatchCalls):
+class Router(RouterCalls):
     """See the module. Arguments are LiteLLM's (`routing_strategy`, `num_retries`, `fallbacks`, `cooldown_time` ...); see
     docs/router.md for each. `env`: where keys are looked up; the transports are for tests and networks of one's own.
 
@@ -60,51 +58,9 @@ class Router(BatchCalls):
         controls, parameters = _call_defaults(self._arguments)
         self._core = RouterCore(self._policy(models), controls=controls, parameters=parameters, env=self._env)
         self._core.entries = models.entries
+        self._core.cache = router_cache(self._arguments.rest)
         self._client = RoutedClient(self._core, transport=transport)
         self._clients = PerLoop(lambda: AsyncRoutedClient(self._core, transport=async_transport))
-
-    # ---------------------------------------------------------------------------------------------------------------- calls
-    def completion(self, model: str, messages: list[Any], **given: Any) -> ModelResponse | CompletionStream:
-        """As `dragoman.completion`, of a model group.
-
-        Beside its arguments: `fallbacks` (groups, or dicts with `model` and what is to differ), `disable_fallbacks`,
-        `num_retries`, `specific_deployment`, `tags`, `litellm_session_id`, `patience` (seconds, when all are at a limit).
-        """
-        return self._client.completion(model, messages, **given)
-
-    async def acompletion(self, model: str, messages: list[Any], **given: Any) -> ModelResponse | AsyncCompletionStream:
-        """`completion`, awaited."""
-        return await (await self._clients.get()).completion(model, messages, **given)
-
-    def embedding(self, model: str, input: Any, **given: Any) -> EmbeddingResponse:  # noqa: A002 - OpenAI's name
-        return self._client.embedding(model, input, **given)
-
-    async def aembedding(self, model: str, input: Any, **given: Any) -> EmbeddingResponse:  # noqa: A002 - OpenAI's name
-        return await (await self._clients.get()).embedding(model, input, **given)
-
-    def image_generation(self, prompt: str, model: str, **given: Any) -> ImageResponse:
-        return self._client.image_generation(prompt, model, **given)
-
-    async def aimage_generation(self, prompt: str, model: str, **given: Any) -> ImageResponse:
-        return await (await self._clients.get()).image_generation(prompt, model, **given)
-
-    def image_edit(self, image: Any, prompt: str, model: str, **given: Any) -> ImageResponse:
-        return self._client.image_edit(image, prompt, model, **given)
-
-    async def aimage_edit(self, image: Any, prompt: str, model: str, **given: Any) -> ImageResponse:
-        return await (await self._clients.get()).image_edit(image, prompt, model, **given)
-
-    def transcription(self, file: Any, model: str, **given: Any) -> TranscriptionResponse:
-        return self._client.transcription(model, file, **given)
-
-    async def atranscription(self, file: Any, model: str, **given: Any) -> TranscriptionResponse:
-        return await (await self._clients.get()).transcription(model, file, **given)
-
-    def speech(self, model: str, input: str, voice: Any = None, **given: Any) -> SpeechAudio:  # noqa: A002 - OpenAI's name
-        return self._client.speech(model, input, voice, **given)
-
-    async def aspeech(self, model: str, input: str, voice: Any = None, **given: Any) -> SpeechAudio:  # noqa: A002 - as above
-        return await (await self._clients.get()).speech(model, input, voice, **given)
 
     # ---------------------------------------------------------------------------------------------------------- model list
     @property
@@ -263,8 +219,10 @@ class Router(BatchCalls):
 
     # ------------------------------------------------------------------------------------------------------------------ end
     def close(self) -> None:
-        """Close the connections of the sync calls. Those of an event loop close with it."""
+        """Close the connections of the sync calls, and the router's own cache. Those of an event loop close with it."""
         self._client.close()
+        if self._core.cache is not None:
+            self._core.cache.close()
 
     discard = close
 

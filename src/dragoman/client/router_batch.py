@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from dragoman.core.errors import BadRequestError, CallError
@@ -48,12 +48,21 @@ class BatchCalls(ABC):
             while True:
                 done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
                 good = [task for task in done if task.exception() is None]
+                await _close(good[1:])
                 if good or not left:
                     return (good or list(done))[0].result()
         finally:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+
+
+async def _close(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """Streams that were opened in the same moment as the one that is taken."""
+    for task in tasks:
+        stream = task.result()
+        if hasattr(stream, "aclose"):
+            await stream.aclose()
 
 
 async def _gathered(calls: list[Coroutine[Any, Any, Any]], max_at_once: int) -> list[Any]:

@@ -6,15 +6,17 @@ for. It sends nothing itself; `RoutedClient` and `AsyncRoutedClient` do, as the 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from random import Random
 from threading import RLock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from dragoman.client.arguments import CHAT_PARAMETERS, CONTROLS, EMBEDDING_PARAMETERS, PLACE, Arguments
+from dragoman.client.caching import package_cache
 from dragoman.client.client import AsyncClient, Client
 from dragoman.core.errors import BadRequestError
 from dragoman.engine.call import Call
@@ -26,6 +28,9 @@ from dragoman.router.fallback import Hop, read_hops, read_lists
 from dragoman.router.policy import Policy
 from dragoman.router.session import Guarded, Session
 from dragoman.router.state import RequestFacts
+
+if TYPE_CHECKING:
+    from dragoman.caching import Cache
 
 _PARAMETERS = CHAT_PARAMETERS | EMBEDDING_PARAMETERS
 
@@ -66,6 +71,7 @@ class RouterCore:
         self.parameters = parameters
         self.env = env
         self.entries: dict[str, dict[str, Any]] = {}
+        self.cache: Cache | None = None
         self.lock = RLock()
         self.rng = Random()  # noqa: S311 - which deployment is asked is no secret
 
@@ -107,6 +113,8 @@ class RouterCore:
     def begin(self, routing: Routing, call: Call) -> Sessionlike:
         """The session of a call. Of one that has nothing to choose the request is not looked at."""
         own: dict[str, Any] = {"retries": routing.retries, "fallbacks": routing.hops, "deployment": routing.deployment}
+        total = call.options.timeouts.total
+        own["deadline"] = None if total is None else time.monotonic() + total
         with self.lock:
             if self.policy.alone(routing.group) is not None and routing.hops is None and routing.deployment is None:
                 facts = RequestFacts(group=routing.group, **own)
@@ -185,6 +193,9 @@ class _Routed:
         usual = {name: value for name, value in self._core.parameters.items() if name in parameters or name not in _PARAMETERS}
         plain: _Plain = super()  # type: ignore[assignment]  # the client that comes after this class
         return replace(plain._sorted(routing.group, parameters, usual | said), routing=routing)  # noqa: SLF001 - ours
+
+    def _cache(self) -> Cache | None:
+        return package_cache() if self._core.cache is None else self._core.cache
 
     def _places(self, model: str, said: Arguments) -> tuple[Deployment, ...]:  # noqa: ARG002 - as the plain clients
         return ()

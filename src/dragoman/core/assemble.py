@@ -95,6 +95,13 @@ class Assembly:
         self._warnings: list[Warning] = []
         self._end = ev.ResponseEnd(finishes=())
 
+    @property
+    def open_part(self) -> int | None:
+        """The index of the part of choice 0 that was begun last, if it has not ended."""
+        parts = self._choices[0].parts if 0 in self._choices else {}
+        last = max(parts, default=None)
+        return last if last is not None and parts[last].end is None else None
+
     def add(self, event: ev.Event) -> None:
         handler = self._HANDLERS.get(type(event))
         if handler is None:

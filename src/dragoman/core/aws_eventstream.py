@@ -8,7 +8,7 @@ the Bedrock dialects ask. https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSe
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 from zlib import crc32
 
@@ -54,20 +54,20 @@ class EventStreamDecoder:
         self._buffer = bytearray()
         self._wanted = _PRELUDE.size
 
-    def feed(self, chunk: bytes) -> list[Message]:
-        """Raises EventStreamError; the decoder is of no use after that."""
+    def feed(self, chunk: bytes) -> Iterator[Message]:
+        """Read it to its end. What came whole before some damage is given before that raises EventStreamError; the decoder
+        is of no use after it.
+        """
         self._buffer += chunk
-        messages: list[Message] = []
         start = 0
         while len(self._buffer) - start >= self._wanted:
             if self._wanted == _PRELUDE.size:
                 self._wanted = _total_length(self._buffer, start, self._max)
                 continue
             end = start + self._wanted
-            messages.append(_decode(bytes(self._buffer[start:end])))
+            yield _decode(bytes(self._buffer[start:end]))
             start, self._wanted = end, _PRELUDE.size
         del self._buffer[:start]
-        return messages
 
     def flush(self) -> list[Message]:
         """Nothing, or an EventStreamError if the stream ended inside a message."""

@@ -10,7 +10,7 @@
             ContextWindowExceededError, ContentPolicyViolationError, UnsupportedParamsError
           AuthenticationError 401    PaymentRequiredError 402       PermissionDeniedError 403
           NotFoundError 404          ConflictError 409              RequestTooLargeError 413
-          UnprocessableEntityError 422   RateLimitError 429         InternalServerError 500
+          UnprocessableEntityError 422   RateLimitError 429         InternalServerError 500, 424
           BadGatewayError 502        ServiceUnavailableError 503, 529
         StreamInterruptedError       the stream broke after its first event
         ResponseDecodeError          the provider's answer makes no sense
@@ -280,6 +280,7 @@ STATUS_CLASSES: dict[int, type[APIStatusError]] = {
     409: ConflictError,
     413: RequestTooLargeError,
     422: UnprocessableEntityError,
+    424: InternalServerError,
     429: RateLimitError,
     500: InternalServerError,
     502: BadGatewayError,
@@ -287,7 +288,8 @@ STATUS_CLASSES: dict[int, type[APIStatusError]] = {
     529: ServiceUnavailableError,
 }
 """The one status table. A status that is not in it is an InternalServerError from 500 up, a BadRequestError below;
-the original status is always kept in `status_code`. 408 and 504 are Timeouts, which `error_for` makes."""
+the original status is always kept in `status_code`. 408 and 504 are Timeouts, which `error_for` makes. 424 is how Bedrock says
+that the model itself failed (ModelErrorException): nothing the caller did, and worth another try."""
 
 CONTEXT_WINDOW_CODES = frozenset(
     {

@@ -83,7 +83,8 @@ class UpstreamDialect(Protocol):
     until it is there; `request_path(request) -> str`, used in place of `path` where what is asked for stands in the path or
     its query; `stream_at(response: HttpResponse) -> Poll | None`, the address at which an answer that is created first can
     be read as it is written (None: poll for it); `stream_accept`, the media type of a stream that is not SSE;
-    `decode_binary = True`, where answers are no JSON and `decode_response(body, content_type)` needs to know what they are.
+    `decode_binary = True`, where answers are no JSON and `decode_response(body, content_type)` needs to know what they are;
+    `same_as`, the name of the dialect that it is but for the envelope, whose clients are relayed.
     """
 
     name: str

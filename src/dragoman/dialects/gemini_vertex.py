@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dragoman.dialects.base import Dialect
 from dragoman.dialects.gemini import STREAMED, UNARY, Gemini
-from dragoman.dialects.gemini.common import method_path
+from dragoman.dialects.gemini.common import NAME, method_path
 
 PUBLISHER = "/publishers/google/models"
 
 
 class GeminiVertex(Gemini):
     name = "gemini_vertex"
+    same_as = NAME
 
     def path(self, model: str, *, stream: bool) -> str:
         return method_path(model, STREAMED if stream else UNARY, PUBLISHER)

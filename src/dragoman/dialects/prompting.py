@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dragoman.core.chat import MediaPart, Message, Part, RefusalPart, TextPart, ToolResultPart
+from dragoman.core.chat import ChatRequest, MediaPart, Message, Part, RefusalPart, TextPart, ToolResultPart
+from dragoman.core.errors import ErrorDetail, UnsupportedParamsError
 from dragoman.dialects.losses import Losses
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant", "tool": "Tool"}
@@ -21,6 +22,24 @@ class Prompt(NamedTuple):
     system: str
     text: str
     flattened: bool
+
+
+def written_prompt(request: ChatRequest, losses: Losses) -> str:
+    """The prompt of a text completion. A conversation is written out, with a Warning."""
+    for place, message in enumerate(request.messages):
+        losses.foreign(message.extra, f"messages[{place}]")
+    prompt = as_prompt(request.messages, losses)
+    if prompt.flattened or prompt.system:
+        losses.change("messages", "a text completion has no messages; they were written out as one prompt")
+    return f"{prompt.system}\n\n{prompt.text}" if prompt.system else prompt.text
+
+
+def one_prompt(request: ChatRequest, losses: Losses, who: str) -> str:
+    """`written_prompt`, for an API that takes one text. Raises UnsupportedParamsError for several, and for token ids."""
+    if any("prompt" in fields for fields in request.extra.values()):
+        message = f"prompt: {who} takes one prompt of text, no several of them and no token ids; ask for each apart"
+        raise UnsupportedParamsError(message, detail=ErrorDetail(message=message, param="prompt"), attempts=0)
+    return written_prompt(request, losses)
 
 
 def as_prompt(messages: Iterable[Message], losses: Losses) -> Prompt:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -17,14 +17,20 @@ from dragoman.core.chat import Usage, Warning
 from dragoman.core.errors import BadRequestError, CallError
 from dragoman.core.http import Headers, Timeouts
 from dragoman.dialects import registry
+from dragoman.engine.usage import added
 from dragoman.router.deployment import Deployment
 from dragoman.router.direct import Direct, Sessionlike
 from dragoman.router.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from dragoman.engine.lookup import Lookup
 
 
 class CallOptions(Struct, frozen=True, kw_only=True):
     """What the caller decided beside the request.
 
+    `timeouts` are those of one attempt, but for `total`: that is for the call as a whole, with its retries, its fallbacks and
+    the whole stream, and each attempt has what is left of it.
     `strict`: a parameter that would be dropped is an UnsupportedParamsError. `extra_body` is merged into the provider's
     body and `extra_headers` into its headers, as they stand. `relay`: an answer in the client's own dialect may be given
     back as the bytes that came (the gateway's fast path) instead of being decoded.
@@ -39,12 +45,20 @@ class CallOptions(Struct, frozen=True, kw_only=True):
 
 
 class Attempt(Struct):
-    """One try: where, when it began (the driver's clock, seconds), the error it ended in if it did."""
+    """One try: where, when it began (the driver's clock, seconds), the error it ended in if it did.
+
+    `reason`: "" for the first and for retries, "hedge" for one beside another, "continuation" for the rest of a stream.
+    `cancelled`: another was quicker. `usage`: what is known of an attempt that did not give (all of) the answer; it is a part
+    of the call's.
+    """
 
     deployment: Deployment
     began: float
     ended: float | None = None
     error: CallError | None = None
+    reason: str = ""
+    cancelled: bool = False
+    usage: Usage | None = None
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
@@ -64,9 +78,12 @@ Observer = Callable[["Call"], None]
 
 class Call:
     """See the module. `model` is the name the client asked for. `session` decides who is asked; without one it is
-    `deployments`, in order. `clock` is set by the flow: monotonic seconds.
+    `deployments`, in order. `clock` is set by the flow: monotonic seconds; so is `deadline`, by that clock, where there is one.
+    Of `attempts` the last one is who answered, or failed last.
 
-    `content_type` is that of `body`, where it is no JSON (a form with files).
+    `content_type` is that of `body`, where it is no JSON (a form with files). `lookup`: what it has to do with a cache.
+    `marks`: what guardrails have noted. `priced`: the memory of `engine.price`. `headers`: what whoever let it in wants told
+    with the answer.
     """
 
     __slots__ = (
@@ -76,12 +93,17 @@ class Call:
         "body",
         "clock",
         "content_type",
+        "deadline",
         "deployments",
         "dialect",
+        "headers",
+        "lookup",
+        "marks",
         "model",
         "observers",
         "operation",
         "options",
+        "priced",
         "rng",
         "session",
         "settlement",
@@ -117,9 +139,14 @@ class Call:
         self.observers = observers
         self.session = session
         self.clock: Callable[[], float] | None = None
+        self.deadline: float | None = None
         self.attempts: list[Attempt] = []
         self.warnings: tuple[Warning, ...] = ()
         self.settlement: Settlement | None = None
+        self.priced: Any = None
+        self.lookup: Lookup | None = None
+        self.marks: tuple[str, ...] = ()
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
         self._envelope = envelope
         self._request: Any = None
 
@@ -141,6 +168,11 @@ class Call:
             form = self.content_type != "application/json"
             self._request = decode(self.body, self.content_type) if form else decode(self.body)
         return self._request
+
+    @property
+    def kept(self) -> bool:
+        """Whether the answer is one that was kept: nobody was asked, and nothing is to pay."""
+        return self.lookup is not None and self.lookup.status == "hit"
 
     def settle(self, settlement: Settlement) -> None:
         """Record how it ended, and tell the router's session and the observers. Only the first settlement counts."""
@@ -168,6 +200,19 @@ class Call:
             session.succeeded(clock())
         else:
             session.succeeded(clock(), input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+
+    def sum(self, usage: Usage | None) -> Usage | None:
+        """`usage` together with that of attempts whose answers nobody got."""
+        for attempt in self.attempts:
+            usage = added(attempt.usage, usage)
+        return usage
+
+    def rewrite(self, request: Any) -> None:
+        """Ask this from here on: `request` is in the vocabulary of `core`, and written as a body of the call's own dialect."""
+        body, lost, self.content_type = registry.get(self.dialect).encode_request(request)
+        self.body = body if isinstance(body, bytes) else json.encode(body)
+        self.warnings += lost
+        self._envelope, self._request = None, request
 
     def reworded(self, envelope: json.Envelope) -> Call:
         """The same call with another body, to be prepared for one deployment."""

@@ -10,8 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from dragoman.engine.flow import Flow
-from dragoman.engine.steps import Step
+from dragoman.engine.steps import Flow, Step
 from dragoman.transport.base import AsyncTransport, Started, Transport
 
 Result = TypeVar("Result")

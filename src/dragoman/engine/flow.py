@@ -1,20 +1,23 @@
-"""The call loop, written once: attempts, retries, the next deployment, and the held first event of a stream.
+"""The call loop, written once: attempts, retries, the next deployment, hedges, and the held first event of a stream.
 
 `answer` and `open_stream` are generators that yield steps (`engine.steps`) and are sent their results; `engine.drive` runs
 them, for the event loop and for plain threads. Nothing retries outside this file. A stream may be tried again until its
-first event has come; from then on it belongs to the client, and a break is reported, never papered over.
+first event has come; from then on it belongs to the client: a break is reported, or `continuation` asks for the rest here, by
+`open_rest`. One deadline holds for all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from asyncio import CancelledError
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dragoman.core.chat import Usage, Warning
-from dragoman.core.errors import CallError, ResponseDecodeError, UnsupportedParamsError
+from dragoman.core.errors import CallError, ResponseDecodeError, Timeout, UnsupportedParamsError
 from dragoman.core.events import Event, ResponseStart, StreamError, UsageReport
 from dragoman.core.http import HttpRequest, HttpResponse, TransportFailure, header
 from dragoman.core.unfold import unfold
@@ -22,12 +25,11 @@ from dragoman.engine import interpret
 from dragoman.engine.call import Attempt, Call, Settlement
 from dragoman.engine.poll import asking, until_there
 from dragoman.engine.prepare import Prepared, prepare
-from dragoman.engine.steps import Authorize, Close, Open, Read, Send, Sleep, Step
+from dragoman.engine.race import Race
+from dragoman.engine.steps import Authorize, Close, Flow, Open, Read, Result, Send, Sleep
 from dragoman.router.deployment import Deployment
-from dragoman.router.direct import Direct, Exhausted, Wait
+from dragoman.router.direct import Capable, Chooser, Direct, Exhausted, Sessionlike, Wait
 
-Result = TypeVar("Result")
-Flow = Generator[Step, Any, Result]
 Clock = Callable[[], float]
 Exchange = Callable[[Call, Prepared, Clock], Flow[Result]]
 
@@ -49,8 +51,8 @@ class Answer(Struct, frozen=True, kw_only=True):
 class OpenedStream(Struct, kw_only=True):
     """A stream that has begun. `reader` turns further bytes into what the client gets.
 
-    When `relay` the reader is a usage tap and `data` holds the bytes as they came, else it is a decoder and `events` holds
-    what it made of them. `stream` is None for an answer that came whole.
+    `data` holds the bytes that have come. When `relay` the reader is a usage tap that has seen them, else it is a decoder and
+    `events` holds what it made of them. `stream` is None for an answer that came whole.
     """
 
     prepared: Prepared
@@ -71,18 +73,24 @@ def open_stream(call: Call, clock: Clock, wall: Clock) -> Flow[OpenedStream]:
     return _attempts(call, clock, wall, _open)
 
 
-def _attempts(call: Call, clock: Clock, wall: Clock, exchange: Exchange[Result]) -> Flow[Result]:
+def open_rest(call: Call, rest: Chooser, clock: Clock, wall: Clock) -> Flow[OpenedStream]:
+    """As `open_stream`, for the rest of one that broke off: `rest` says whom to ask. It settles nothing."""
+    return _attempts(call, clock, wall, _open_decoded, rest)
+
+
+def _attempts(call: Call, clock: Clock, wall: Clock, exchange: Exchange[Result], rest: Chooser | None = None) -> Flow[Result]:
     """Whatever ends it early settles the call: an error as that error, an interrupt or a cancelled task as cancelled."""
     attempts = call.attempts
-    call.clock = clock
-    session = call.session
-    if session is None:
-        session = call.session = Direct(call.deployments, call.options.retry, call.rng)
+    session: Chooser = _begin(call, clock) if rest is None else rest
+    deadline, fresh = call.deadline, rest is None
     try:
         while True:
             step = session.next(clock())
             if isinstance(step, Wait):
+                if deadline is not None and clock() + step.seconds >= deadline:
+                    raise _late(call)
                 yield Sleep(step.seconds)
+                fresh = False
                 continue
             if isinstance(step, Exhausted):
                 raise step.error
@@ -91,31 +99,150 @@ def _attempts(call: Call, clock: Clock, wall: Clock, exchange: Exchange[Result])
             except UnsupportedParamsError as problem:  # nothing was sent: another deployment may take what this one does not
                 session.failed(problem, clock())
                 continue
-            attempt = Attempt(step, clock())
+            if deadline is not None and not fresh:
+                prepared = _within(call, prepared, deadline - clock())
+            fresh = False
+            attempt = Attempt(step, clock(), reason="" if rest is None else "continuation")
             attempts.append(attempt)
+            if session.hedging and (after := cast("Capable", session).hedge_after()) is not None:
+                won: Result | None = yield from _raced(call, prepared, attempt, after, _Run(exchange, clock, wall))
+                if won is None:
+                    continue
+                _answered(call, session, won, clock)
+                return won
             try:
                 result = yield from exchange(call, prepared, wall)
-            except TransportFailure as failure:
-                error: CallError = interpret.transport_error(prepared, failure, attempts=len(attempts))
-                error.__cause__ = failure
-            except CallError as problem:
-                error = problem
+            except (TransportFailure, CallError) as problem:
+                error = attempt.error = _error_of(problem, prepared, len(attempts))
             else:
-                if call.stream:
-                    session.started(clock())
+                _answered(call, session, result, clock)
                 return result
             finally:
                 attempt.ended = clock()
-            attempt.error = _placed(error, step, len(attempts))
             session.failed(error, attempt.ended)
     except Exception as error:
-        call.settle(Settlement(error=error))
+        if rest is None:
+            call.settle(Settlement(error=error))
         raise
     except BaseException:
-        call.settle(Settlement(cancelled=True))
+        if rest is None:
+            call.settle(Settlement(cancelled=True))
         raise
 
 
+def _begin(call: Call, clock: Clock) -> Sessionlike:
+    call.clock = clock
+    total = call.options.timeouts.total
+    if total is not None:
+        call.deadline = clock() + total
+    if call.session is None:
+        call.session = Direct(call.deployments, call.options.retry, call.rng)
+    return call.session
+
+
+def _answered(call: Call, session: Chooser, result: Any, clock: Clock) -> None:
+    """A whole answer is the end of its call; a stream has shown its first event."""
+    if call.stream:
+        session.started(clock())
+    else:
+        usage = result.usage if len(call.attempts) == 1 else call.sum(result.usage)
+        call.settle(Settlement(usage=usage, response=result.response))
+
+
+def _within(call: Call, prepared: Prepared, left: float) -> Prepared:
+    """The attempt with no more time than is `left` for the call, in seconds."""
+    if left <= 0:
+        raise _late(call)
+    given = prepared.timeouts
+    total = left if given.total is None else min(left, given.total)
+    return replace(prepared, timeouts=replace(given, total=total))
+
+
+def _late(call: Call) -> CallError:
+    """There is no time for another attempt: the last failure, which says more than that."""
+    failure = next((attempt.error for attempt in reversed(call.attempts) if attempt.error is not None), None)
+    if failure is not None:
+        return failure
+    message = f"nobody could be asked within the {call.options.timeouts.total:g} s that the call has; raise timeout"
+    return Timeout(message, phase="total", attempts=len(call.attempts))
+
+
+def _error_of(problem: TransportFailure | CallError, prepared: Prepared, attempts: int) -> CallError:
+    if isinstance(problem, CallError):
+        return _placed(problem, prepared.deployment, attempts)
+    error = interpret.transport_error(prepared, problem, attempts=attempts)
+    error.__cause__ = problem
+    return _placed(error, prepared.deployment, attempts)
+
+
+# ---------------------------------------------------------------------------------------------------------------- hedges
+class _Lane(NamedTuple):
+    """One attempt of a race, and the session's word for it."""
+
+    prepared: Prepared
+    attempt: Attempt
+    tried: Any
+
+
+class _Run(NamedTuple):
+    """What all attempts of a race have in common."""
+
+    exchange: Exchange[Any]
+    clock: Clock
+    wall: Clock
+
+
+def _raced(call: Call, prepared: Prepared, attempt: Attempt, after: float, run: _Run) -> Flow[Any]:
+    """An attempt, and another one beside it when it stays silent. None: all that ran have failed, and the session knows."""
+    session = cast("Capable", call.session)
+    first = _Lane(prepared, attempt, session.trail[-1])
+    found = yield Race(_lap(call, first, run), after, lambda: _hedge(call, session, run))
+    for lane, spare in found[1:]:
+        lane.attempt.cancelled, lane.attempt.usage = True, getattr(spare, "usage", None)
+        if call.stream and spare.stream is not None:
+            yield Close(spare.stream)
+    if not found:
+        return None
+    lane, result = found[0]
+    session.won(lane.tried, run.clock())
+    call.attempts.remove(lane.attempt)
+    call.attempts.append(lane.attempt)
+    call.warnings = lane.prepared.warnings
+    return result
+
+
+def _hedge(call: Call, session: Capable, run: _Run) -> Flow[tuple[_Lane, Any] | None] | None:
+    """The second attempt; None when there is nobody for it."""
+    tried = session.hedge(run.clock())
+    if tried is None:
+        return None
+    try:
+        prepared = _prepared(call, tried.deployment)
+    except CallError as problem:  # nothing was sent
+        session.failed(problem, run.clock(), tried)
+        return None
+    attempt = Attempt(tried.deployment, run.clock(), reason="hedge")
+    call.attempts.append(attempt)
+    return _lap(call, _Lane(prepared, attempt, tried), run)
+
+
+def _lap(call: Call, lane: _Lane, run: _Run) -> Flow[tuple[_Lane, Any] | None]:
+    """One attempt of a race. A failure is told here, since the race may go on."""
+    attempt = lane.attempt
+    try:
+        return lane, (yield from run.exchange(call, lane.prepared, run.wall))
+    except (TransportFailure, CallError) as problem:
+        attempt.error = error = _error_of(problem, lane.prepared, len(call.attempts))
+        cast("Capable", call.session).failed(error, run.clock(), lane.tried)
+        return None
+    except (CancelledError, GeneratorExit):
+        attempt.cancelled = True
+        raise
+    finally:
+        attempt.ended = run.clock()
+
+
+# -------------------------------------------------------------------------------------------------------------- attempts
 def _prepared(call: Call, deployment: Deployment) -> Prepared:
     try:
         prepared = prepare(call, deployment)
@@ -145,7 +272,6 @@ def _send(call: Call, prepared: Prepared, wall: Clock) -> Flow[Answer]:
     usage = prepared.dialect.read_usage(response.body) if decoded is None else decoded.usage
     if usage is None and decoded is None:
         _decoded(call, prepared, response)  # no usage may mean no answer: garbage, or an error inside a 200
-    call.settle(Settlement(usage=usage, response=decoded))
     return Answer(prepared=prepared, raw=response, response=decoded, usage=usage)
 
 
@@ -154,6 +280,11 @@ def _open(call: Call, prepared: Prepared, wall: Clock) -> Flow[OpenedStream]:
     if hasattr(prepared.dialect, "stream_at"):
         return (yield from _created(call, prepared, request, wall))
     return (yield from _opened(call, prepared, request, wall))
+
+
+def _open_decoded(call: Call, prepared: Prepared, wall: Clock) -> Flow[OpenedStream]:
+    """As events in any case: the rest of a stream is put together with what the client has already."""
+    return _open(call, replace(prepared, relay=False), wall)
 
 
 def _created(call: Call, prepared: Prepared, request: HttpRequest, wall: Clock) -> Flow[OpenedStream]:
@@ -212,15 +343,17 @@ def _hold_events(stream: Any, prepared: Prepared, call: Call) -> Flow[OpenedStre
     """Read until an event that means something has come: the answer has begun, or it is an error after all."""
     decoder = prepared.dialect.stream_decoder()
     held: list[Event] = []
+    data = b""
     while True:
         piece = yield Read(stream)
+        data += piece
         events = decoder.feed(piece) if piece else decoder.close()
         held += [interpret.named(event, prepared, stream.head.headers) for event in events]
         for event in events:
             if isinstance(event, StreamError):
                 raise interpret.stream_error(prepared, event, attempts=len(call.attempts), headers=stream.head.headers)
         if not piece or any(not isinstance(event, _PREAMBLE) for event in events):
-            return OpenedStream(prepared=prepared, stream=stream, reader=decoder, events=held)
+            return OpenedStream(prepared=prepared, stream=stream, reader=decoder, events=held, data=data)
 
 
 def _hold_bytes(stream: Any, prepared: Prepared, call: Call) -> Flow[OpenedStream]:

@@ -17,7 +17,7 @@ from dragoman.core.errors import BadRequestError, ErrorDetail, UnsupportedParams
 from dragoman.core.http import Headers, HttpRequest, Timeouts
 from dragoman.dialects import registry
 from dragoman.engine.call import Call
-from dragoman.providers import quirks, table
+from dragoman.providers import answers, quirks, table
 from dragoman.providers.base import Provider, Target, credential_headers
 from dragoman.router.deployment import NO_TERMS, Deployment, Terms
 
@@ -62,7 +62,9 @@ def carried_as(provider: Provider, operation: str) -> str:
 
 
 class _Endpoint(Struct, frozen=True, kw_only=True):
-    """What is the same for all calls of one operation at a deployment. `operation`: what it is carried as there."""
+    """What is the same for all calls of one operation at a deployment. `operation`: what it is carried as there; `name`: the
+    dialect whose clients get its answers as they come.
+    """
 
     operation: str
     dialect: Any
@@ -83,7 +85,7 @@ def prepare(call: Call, deployment: Deployment) -> Prepared:
     if terms is not NO_TERMS:
         call = _on_terms(call, terms)
         timeouts = _timeouts(timeouts, terms, stream=call.stream)
-    endpoint = _endpoint(deployment, call.operation, stream=call.stream)
+    endpoint = _endpoint(deployment, call)
     same_dialect = endpoint.name == call.dialect
     if same_dialect and call.content_type == JSON:
         body, warnings, content_type = *_edited(call, target, endpoint), JSON
@@ -143,11 +145,16 @@ def _on_terms(call: Call, terms: Terms) -> Call:
 
 
 def _timeouts(given: Timeouts, terms: Terms, *, stream: bool) -> Timeouts:
-    """A deployment's own time limit holds where it is the shorter one."""
+    """A deployment's own time limit holds where it is the shorter one: that of a stream between two of its pieces."""
     limit = terms.stream_timeout if stream and terms.stream_timeout is not None else terms.timeout
-    if limit is None or (given.total is not None and given.total <= limit):
+    if limit is None:
         return given
-    return msgspec.structs.replace(given, total=limit)
+    limited = ("connect", "first_token", "idle") if stream else ("total",)
+    return msgspec.structs.replace(given, **{name: _shorter(getattr(given, name), limit) for name in limited})
+
+
+def _shorter(given: float | None, limit: float) -> float:
+    return limit if given is None else min(given, limit)
 
 
 def _edited(call: Call, target: Target, endpoint: _Endpoint) -> tuple[bytes, tuple[Warning, ...]]:
@@ -190,20 +197,24 @@ def _with_extra(headers: Headers, extra: Headers) -> Headers:
     return tuple(pair for pair in headers if pair[0] not in names) + extra
 
 
-def _endpoint(deployment: Deployment, operation: str, *, stream: bool) -> _Endpoint:
-    key = (operation, stream)
+def _endpoint(deployment: Deployment, call: Call) -> _Endpoint:
+    provider = deployment.target.provider
+    spoken = call.dialect if call.dialect in provider.further.get(call.operation, ()) else ""
+    key = (call.operation, call.stream, spoken)
     found: _Endpoint | None = deployment.memo.get(key)
     if found is None:
-        found = deployment.memo[key] = _build_endpoint(deployment.target, operation, stream=stream)
+        found = deployment.memo[key] = _build_endpoint(deployment.target, call.operation, spoken, stream=call.stream)
     return found
 
 
-def _build_endpoint(target: Target, operation: str, *, stream: bool) -> _Endpoint:
+def _build_endpoint(target: Target, operation: str, spoken: str, *, stream: bool) -> _Endpoint:
+    """`spoken`: the further dialect of the provider's that is the client's, if it is one."""
     provider = target.provider
     operation = carried_as(provider, operation)
-    name = provider.dialects[operation]
-    dialect = registry.get(name)
-    path = provider.paths.get(operation) or dialect.path(target.model, stream=stream)
+    name = spoken or provider.dialects[operation]
+    dialect = answers.as_meant(registry.get(name), provider.quirks)
+    own = provider.further[operation][spoken] if spoken else provider.paths.get(operation)
+    path = own or dialect.path(target.model, stream=stream)
     headers: Headers = (
         ("content-type", JSON),
         ("accept", _accept(dialect, stream=stream)),
@@ -216,7 +227,7 @@ def _build_endpoint(target: Target, operation: str, *, stream: bool) -> _Endpoin
     return _Endpoint(
         operation=operation,
         dialect=dialect,
-        name=name,
+        name=getattr(dialect, "same_as", name),
         url=target.base_url + path,
         headers=headers,
         authorized=not provider.authorizer or target.api_key is not None,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Generator
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -32,6 +33,11 @@ class Step(Struct, frozen=True):
 
     def start(self, transport: Any, resume: Resume) -> Started | None:  # noqa: ARG002 - for those who can
         return None
+
+
+Result = TypeVar("Result")
+Flow = Generator[Step, Any, Result]
+"""Yields steps, is sent their outcomes, and returns what it was made for."""
 
 
 class Send(Step, frozen=True):

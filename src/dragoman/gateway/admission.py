@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from dragoman.gateway.governance.facts import Facts, facts_of
+from dragoman.gateway.governance.leases import LeaseNeededError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,22 +39,31 @@ class Admission:
         return governance.identify(header, now) or await governance.load(header, client.rpartition(":")[0], now)
 
     def admit(self, who: Identity, call: Call, exchange: Exchange, identity: bytes) -> bool:
-        """Hold what the call may cost until it settles. False: its end user or tags have to be loaded first."""
+        """Hold what the call may cost until it settles. False: the store has to be asked first, or the other workers."""
         facts = self._facts(call, exchange, identity)
         if not self.governance.ready(who, facts):
             return False
-        self._hold(who, facts, call)
-        return True
+        return self._hold(who, facts, call) is None
 
     async def admit_late(self, who: Identity, call: Call, exchange: Exchange, identity: bytes) -> None:
-        """As `admit`, whatever has to be loaded."""
+        """As `admit`, whoever has to be asked."""
         facts = self._facts(call, exchange, identity)
         if not self.governance.ready(who, facts):
             await self.governance.prepare(who, facts, time.time())
-        self._hold(who, facts, call)
+        while (needed := self._hold(who, facts, call)) is not None:
+            await self.governance.lease(needed)
 
-    def _hold(self, who: Identity, facts: Facts, call: Call) -> None:
-        call.watch(self.governance.observer(self.governance.admit(who, facts, time.time()), time.time))
+    def _hold(self, who: Identity, facts: Facts, call: Call) -> LeaseNeededError | None:
+        """What has to be leased first, if anything; else it is held."""
+        now = time.time()
+        try:
+            hold = self.governance.admit(who, facts, now)
+        except LeaseNeededError as needed:
+            return needed
+        if hold.taken:
+            call.headers = tuple(self.governance.headers(hold, now))
+        call.watch(self.governance.observer(hold, time.time))
+        return None
 
     def _facts(self, call: Call, exchange: Exchange, identity: bytes) -> Facts:
         return facts_of(

@@ -1,13 +1,17 @@
 """The headers of the gateway's answers, beside their content type: who answered, after what, and in which time.
 
-x-dragoman-deployment, -attempts, -warnings; -trail where there was more than one attempt; on errors -drops, who was left out
-and why. Values are ASCII and bounded. Called by the pipeline.
+x-dragoman-deployment, -attempts, -warnings; -cache and -cache-key where there is a cache; -cost and x-ratelimit-* under
+governance; -trail where there was more than one attempt; on errors -drops, who was left out and why.
+x-langsmith-gateway-metadata says who answered in the words that LangChain's tracers read. Values are ASCII and bounded. Called
+by the pipeline.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from time import perf_counter
 
 from dragoman.core.chat import Warning
@@ -36,10 +40,19 @@ def answer_headers(content: Headers, call: Call, prepared: Prepared, identity: b
         (b"x-dragoman-attempts", b"%d" % len(attempts)),
         (b"server-timing", b"gateway;dur=%.3f, upstream;dur=%.3f" % (own, upstream * 1000)),
     ]
+    target = prepared.deployment.target
+    told = _for_langsmith(target.provider.name, target.model)
+    if told is not None:
+        headers.append((b"x-langsmith-gateway-metadata", told))
     if len(attempts) > 1:
         headers.append((b"x-dragoman-trail", _trail(attempts)))
+    headers += call.headers
     if call.warnings:
         headers.append((b"x-dragoman-warnings", _warnings(call.warnings)))
+    if call.lookup is not None and call.lookup.status:
+        headers += [(b"x-dragoman-cache", call.lookup.status.encode()), (b"x-dragoman-cache-key", call.lookup.key.encode())]
+    if call.marks:
+        headers.append((b"x-dragoman-guardrails", _joined(call.marks[:_MOST])))
     return headers
 
 
@@ -61,6 +74,13 @@ def error_headers(error: DragomanError, identity: bytes, call: Call | None) -> H
     return headers
 
 
+@lru_cache(maxsize=512)
+def _for_langsmith(provider: str, model: str) -> bytes | None:
+    """{"provider": ..., "model": ...}, in ASCII; None for a name that is too long to be one."""
+    told = json.dumps({"provider": provider, "model": model}).encode().translate(None, _CONTROL)
+    return told if len(told) <= _LONGEST else None
+
+
 def _trail(attempts: list[Attempt]) -> bytes:
     """Written as server-timing: `fast#0;dur=12;error=RateLimitError, fast#1;dur=240`, in milliseconds."""
     return b", ".join(map(_attempt, attempts[-_MOST:]))
@@ -68,6 +88,8 @@ def _trail(attempts: list[Attempt]) -> bytes:
 
 def _attempt(attempt: Attempt) -> bytes:
     told = b"%s;dur=%d" % (attempt.deployment.label[:_LONGEST], ((attempt.ended or attempt.began) - attempt.began) * 1000)
+    if attempt.cancelled:
+        return told + b";cancelled"
     return told if attempt.error is None else told + b";error=" + type(attempt.error).__name__.encode()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -15,14 +16,19 @@ from dragoman.gateway import serving
 from dragoman.gateway.asgi_exchange import App
 from dragoman.gateway.config import Config, load, timeouts
 from dragoman.gateway.governed import Governed
+from dragoman.gateway.gptrouter.served import Served
 from dragoman.gateway.late_app import LateApp
-from dragoman.gateway.late_routes import LateRoutes
+from dragoman.gateway.observing.observing import Observing
 from dragoman.gateway.pages import Pages
 from dragoman.gateway.pipeline import Pipeline, Route
 from dragoman.gateway.subject import in_a_form, in_the_body, in_the_path, or_default
 from dragoman.router.policy import Policy
 from dragoman.transport.base import AsyncTransport
 from dragoman.transport.gateway import gateway_transport
+
+if TYPE_CHECKING:
+    from dragoman.gateway.caching import Caching
+    from dragoman.gateway.guardrails.screening import Guardrails
 
 INFERENCE = (
     ("/v1/chat/completions", "chat", "openai_chat", in_the_body),
@@ -72,37 +78,67 @@ def assemble(config: Config, policy: Policy, transport: AsyncTransport) -> Gatew
     pipeline = Pipeline(policy, transport, options=options, api_key=config.server.api_key)
     limits = serving.Limits(max_body_bytes=int(config.server.max_body_mb * 1024 * 1024))
     pages = Pages(policy, pipeline)
-    routes = {**inference_routes(pipeline), **pages.routes()}
-    if config.governance is None:  # GPTRouter's face asks no governance yet, so it must not be a way around it
-        routes |= LateRoutes(lambda: _gptrouter(pipeline, options), GPTROUTER).routes
-    governed = Governed(config, pipeline)
+    observing = Observing(config, pipeline)
+    routes = {**observing.wrapped(inference_routes(pipeline)), **pages.routes(), **observing.routes}
+    gptrouter = Served(config, pipeline, options)
+    if config.guardrails:
+        pipeline.guardrails = _guardrails(config, pipeline, options)
+    routes |= observing.wrapped(gptrouter.routes())
+    if config.passthrough is not None or config.files is not None:
+        routes |= observing.wrapped(_raw(config, pipeline, options))
+    governed = Governed(config, pipeline, alerted=observing.alerted)
+    caching = pipeline.caching = _caching(config, policy)
+
+    async def start() -> None:
+        await governed.start()
+        await gptrouter.start()
+        await observing.start()
 
     async def close() -> None:
+        await observing.stop()
+        await gptrouter.stop()
         await governed.stop()
+        if caching is not None:
+            await caching.aclose()
         await transport.aclose()
 
-    app = LateApp(lambda: _other_pages(pages, governed), starting=governed.start, closing=close)
+    app = LateApp(lambda: _other_pages(pages, governed), starting=start, closing=close)
     return Gateway(config=config, policy=policy, routes=routes, limits=limits, app=app)
+
+
+def _caching(config: Config, policy: Policy) -> Caching | None:
+    """Raises ConfigurationError, when the file or the address cannot be used."""
+    if config.cache is None:
+        return None
+    from dragoman.gateway.caching import Caching  # noqa: PLC0415 - many gateways have none
+
+    return Caching(config.cache, policy)
+
+
+def _guardrails(config: Config, pipeline: Pipeline, options: CallOptions) -> Guardrails:
+    from dragoman.gateway.guardrails.screening import Guardrails  # noqa: PLC0415 - many gateways have none
+    from dragoman.gateway.guardrails.services import Services  # noqa: PLC0415 - as above
+
+    return Guardrails(tuple(entry.guard() for entry in config.guardrails), Services(pipeline, options))
+
+
+def _raw(config: Config, pipeline: Pipeline, options: CallOptions) -> serving.Routes:
+    """What is passed on as it is."""
+    from dragoman.gateway.raw.files import Files  # noqa: PLC0415 - many gateways pass nothing on
+    from dragoman.gateway.raw.passthrough import Passthrough  # noqa: PLC0415 - as above
+
+    routes: dict[tuple[str, bytes], serving.Route] = {}
+    if config.passthrough is not None:
+        routes |= Passthrough(pipeline, options, config.passthrough.targets()).routes()
+    if config.files is not None and config.server.api_key is not None:
+        routes |= Files(pipeline, options, config.files.targets(), config.server.api_key.encode()).routes()
+    return routes
 
 
 def _other_pages(pages: Pages, governed: Governed) -> App:
     from dragoman.gateway.other_pages import starlette_app  # noqa: PLC0415 - it costs 6 MB, and many gateways never need it
 
     return starlette_app(pages, {path: spellings(path) for path, *_ in INFERENCE}, governed.routes())
-
-
-_BASES = (b"/api/v1", b"//api/v1", b"/api/api/v1")
-GPTROUTER = (
-    ("GET", b"/healthcheck"),
-    *((method, base + b"/*") for base in _BASES for method in ("GET", "POST", "PUT", "DELETE")),
-)
-"""What GPTRouter's face answers."""
-
-
-def _gptrouter(pipeline: Pipeline, options: CallOptions) -> serving.Routes:
-    from dragoman.gateway.gptrouter.routes import gptrouter_routes  # noqa: PLC0415 - 3 MB and a tenth of a second
-
-    return gptrouter_routes(pipeline, options=options)
 
 
 def spellings(path: str) -> tuple[str, ...]:

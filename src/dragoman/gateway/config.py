@@ -19,13 +19,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from dragoman.core.errors import ConfigurationError
 from dragoman.core.http import Timeouts
+from dragoman.gateway.cache_config import CacheEntry
+from dragoman.gateway.gptrouter import entry as gptrouter_entry
 from dragoman.gateway.models import ModelEntry, read_models
+from dragoman.gateway.observing.entries import AlertsEntry, LogsEntry, MetricsEntry, RequestLogEntry, TelemetryEntry
+from dragoman.gateway.provider_config import register
 from dragoman.gateway.router_config import RouterEntry, make_policy, settings
 from dragoman.gateway.yaml_config import Document, convert, parse
 from dragoman.router.policy import Policy
@@ -43,38 +48,88 @@ class TimeoutsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ServerEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`api_key`, if set, must be shown by every client. `max_body_mb` bounds a request, `drain_seconds` a graceful stop."""
+    """`api_key`, if set, must be shown by every client. `max_body_mb` bounds a request, `drain_seconds` a graceful stop.
+    `workers`: processes that serve.
+    """
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 4000
     api_key: str | None = None
     max_body_mb: Annotated[float, Meta(gt=0, le=4096)] = 32.0
     drain_seconds: Annotated[int, Meta(ge=0, le=86400)] = 30
+    workers: Annotated[int, Meta(ge=1, le=256)] = 1
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
+
+
+_Name = Annotated[str, Meta(min_length=1)]
+_Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+
+
+class OidcEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`issuer` and `audience` must be those of the token. Claims are named with dots where they lie inside others
+    ("realm_access.roles"). `roles`: a value of the role claim -> ours; of several the furthest counts. A token without any of
+    them has `default_role`; null refuses it.
+    """
+
+    issuer: _Name
+    audience: _Name | tuple[_Name, ...]
+    jwks_url: _Name | None = None
+    algorithms: tuple[_Algorithm, ...] = ("RS256", "ES256")
+    user_claim: _Name = "sub"
+    team_claim: _Name | None = None
+    role_claim: _Name | None = None
+    roles: dict[_Name, Literal["admin", "viewer", "manager", "member", "reader"]] = {}
+    default_role: Literal["viewer", "manager", "member", "reader"] | None = "reader"
 
 
 class GovernanceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Virtual keys, budgets, limits and the ledger. `database`: a URL of SQLite or PostgreSQL. `journal`: a folder of this
     machine, where what calls did is safe until the database has it. `unpriced`: what becomes of a call whose price nobody
-    knows, where a budget holds.
+    knows, where a budget holds. `oidc`: tokens of this identity provider are keys too.
     """
 
     database: Annotated[str, Meta(min_length=1)] = "sqlite:///dragoman.db"
     journal: Annotated[str, Meta(min_length=1)] = "dragoman-journal"
     unpriced: Literal["refuse", "allow"] = "refuse"
+    oidc: OidcEntry | None = None
+
+
+class SharedEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A Valkey or Redis server, by which several workers share limits, budgets and cooldowns. `url`: redis://, rediss:// or
+    unix://. `prefix` begins the names of its keys: gateways that share nothing on one server take different ones.
+    """
+
+    url: Annotated[str, Meta(pattern="^(rediss?|unix)://")]
+    prefix: Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")] = "dragoman"
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file, as it is written. `strict`: a parameter that a provider does not take is an error, not a warning."""
+    """The file, as it is written. `strict`: a parameter that a provider does not take is an error, not a warning.
+
+    `providers`: name -> `provider_config.ProviderEntry`, each read on its own so that errors name its line. So are the
+    `guardrails` (`guardrails.config.Entry`), `passthrough` and `files` (`raw.entry.RawEntry`).
+    """
 
     models: tuple[ModelEntry, ...] = ()
+    providers: dict[Annotated[str, Meta(pattern="^[^/]+$")], Any] = {}
     server: ServerEntry = ServerEntry()
     timeouts: TimeoutsEntry = TimeoutsEntry()
     retries: Annotated[int, Meta(ge=0, le=100)] = 2
     strict: bool = False
     router: RouterEntry = RouterEntry()
     governance: GovernanceEntry | None = None
+    gptrouter: gptrouter_entry.GPTRouterEntry | None = None
+    shared: SharedEntry | None = None
+    cache: CacheEntry | None = None
+    guardrails: tuple[Any, ...] = ()
+    passthrough: Any = None
+    files: Any = None
+    metrics: MetricsEntry = MetricsEntry()
+    logs: LogsEntry = LogsEntry()
+    telemetry: TelemetryEntry = TelemetryEntry()
+    request_log: RequestLogEntry | None = None
+    alerts: AlertsEntry | None = None
 
 
 DEFAULT_MODELS = (
@@ -107,12 +162,34 @@ def read(text: str, *, file: str, env: Mapping[str, str]) -> tuple[Config, Polic
 
         return litellm_config.read(document, env)
     config = convert(document, Config)
+    register(document, config.providers)
     _check_server(document, config.server)
     if config.governance is not None and config.server.api_key is None:
         raise document.error("governance", "needs server.api_key beside it: the key that may issue the others")
+    if config.governance is not None and config.governance.oidc is not None:
+        _check_oidc(document, config.governance.oidc)
+    if config.gptrouter is not None:
+        gptrouter_entry.check(document, config.gptrouter)
+    if config.guardrails:
+        from dragoman.gateway.guardrails import config as guardrails  # noqa: PLC0415 - many gateways have none
+
+        config = replace(config, guardrails=guardrails.read(document, config.guardrails))
+    if config.passthrough is not None or config.files is not None:
+        config = _with_raw(document, config, env)
     if not config.models:
         raise document.error("models", "there is none; write one, or `- {name: '*', model: '*'}` for every provider with a key")
     return config, _policy(document, config, env)
+
+
+def _with_raw(document: Document, config: Config, env: Mapping[str, str]) -> Config:
+    from dragoman.gateway.raw import entry  # noqa: PLC0415 - many gateways pass nothing on
+
+    if config.files is not None and config.server.api_key is None:
+        raise document.error("files", "needs server.api_key beside it: the ids of files are signed with it")
+    given = {name: getattr(config, name) for name in ("passthrough", "files")}
+    guarded = bool(config.guardrails)
+    read = {name: entry.read(document, value, name, env, guarded=guarded) for name, value in given.items() if value is not None}
+    return replace(config, **read)
 
 
 def _policy(document: Document, config: Config, env: Mapping[str, str]) -> Policy:
@@ -137,3 +214,10 @@ def _check_server(document: Document, entry: ServerEntry) -> None:
     check_key(document, "server.api_key", entry.api_key)
     if entry.ssl_keyfile is not None and entry.ssl_certfile is None:
         raise document.error("server.ssl_keyfile", "needs ssl_certfile beside it; without one nothing would be encrypted")
+
+
+def _check_oidc(document: Document, entry: OidcEntry) -> None:
+    """Whoever could answer in the issuer's place would decide who may come in."""
+    for name, url in (("issuer", entry.issuer), ("jwks_url", entry.jwks_url)):
+        if url is not None and not url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            raise document.error(f"governance.oidc.{name}", "expected an https URL")

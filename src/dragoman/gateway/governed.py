@@ -1,5 +1,5 @@
-"""The governance of a running gateway: begun with the server, ended with it, and its admin API. Without a configuration of it
-nothing here is imported or done.
+"""What a running gateway has beside its requests: its governance, and what it shares with other workers. Begun with the server,
+ended with it. Without a configuration of either nothing here is imported or done.
 """
 
 from __future__ import annotations
@@ -8,43 +8,67 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from starlette.routing import Route
 
-    from dragoman.gateway.config import Config
+    from dragoman.gateway.config import Config, GovernanceEntry
+    from dragoman.gateway.governance.budgets import Alert
     from dragoman.gateway.pipeline import Pipeline
+    from dragoman.gateway.shared.sharing import Sharing
 
 
 class Governed:
-    """`start` and `stop` are called once, on the server's loop; `routes` in between."""
+    """`start` and `stop` are called once, on the server's loop; `routes` in between. `alerted`: who else hears of budgets that
+    pass their thresholds, beside the log.
+    """
 
-    def __init__(self, config: Config, pipeline: Pipeline) -> None:
+    def __init__(self, config: Config, pipeline: Pipeline, *, alerted: Callable[[Alert], None] | None = None) -> None:
         self._config = config
         self._pipeline = pipeline
+        self._alerted = alerted
+        self._sharing: Sharing | None = None
         self._shipping: Any = None
 
     async def start(self) -> None:
         """Raises ConfigurationError and ServiceUnavailableError, when the database cannot be had."""
-        entry = self._config.governance
-        if entry is None:
-            return
+        if self._config.shared is not None:
+            from dragoman.gateway.shared.sharing import Sharing  # noqa: PLC0415 - who is alone does not pay for it
+
+            shared = self._config.shared
+            self._sharing = Sharing(shared.url, shared.prefix, self._pipeline.policy)
+            self._pipeline.observers += (self._sharing.observe,)
+            await self._sharing.start()
+        if self._config.governance is not None:
+            await self._govern(self._config.governance)
+
+    async def _govern(self, entry: GovernanceEntry) -> None:
         from dragoman.gateway.admission import Admission  # noqa: PLC0415 - who has no keys does not pay for them
         from dragoman.gateway.governance.governance import Policy  # noqa: PLC0415 - as above
         from dragoman.gateway.store.shipping import begin  # noqa: PLC0415 - as above
 
+        sharing = self._sharing
         governance, self._shipping = await begin(
             database=entry.database,
             journal=Path(entry.journal),
             master_key=self._config.server.api_key,
             policy=Policy(unpriced=entry.unpriced),
+            worker=sharing.worker if sharing else None,
+            leases=sharing.leases if sharing else None,
+            alerted=self._alerted,
         )
+        if entry.oidc is not None:
+            from dragoman.gateway.oidc import Tokens, fetch  # noqa: PLC0415 - as above
+
+            governance.tokens = Tokens(entry.oidc, fetch)
         self._pipeline.admission = Admission(governance)
 
     async def stop(self) -> None:
-        """The last rows go out."""
+        """The last rows go out, and what was leased goes back."""
         if self._shipping is not None:
             await self._shipping.stop()
+        if self._sharing is not None:
+            await self._sharing.stop()
 
     def routes(self) -> Iterable[Route]:
         """The admin API."""

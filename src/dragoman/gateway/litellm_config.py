@@ -12,8 +12,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from msgspec import structs
+
 from dragoman.core.errors import ConfigurationError
 from dragoman.gateway.config import Config, ServerEntry, TimeoutsEntry, check_key
+from dragoman.gateway.observing import litellm as observing
+from dragoman.gateway.provider_config import register_map
 from dragoman.gateway.router_config import make_policy
 from dragoman.gateway.yaml_config import Document
 from dragoman.router.litellm_settings import RouterArguments, read_arguments
@@ -34,25 +38,47 @@ _FOR_THE_ROUTER = (
 )
 """Fields of litellm_settings that stand for the router's of the same name."""
 
-_LITELLM_SETTINGS = frozenset({*_FOR_THE_ROUTER, "request_timeout", "drop_params"})
-_GENERAL_SETTINGS = frozenset({"master_key", "max_request_size_mb"})
-_ROUTER_ONLY = {"stream_timeout": "give stream_timeout to the deployments", "model_list": "it stands beside router_settings"}
-_HARMLESS = frozenset({"set_verbose", "json_logs", "telemetry"})
+_LITELLM_SETTINGS = observing.SETTINGS | {
+    *_FOR_THE_ROUTER,
+    "request_timeout",
+    "drop_params",
+    "custom_provider_map",
+    "cache",
+    "cache_params",
+}
+_GENERAL_SETTINGS = observing.GENERAL_SETTINGS | {"master_key", "max_request_size_mb"}
+_ROUTER_ONLY = {
+    "stream_timeout": "give stream_timeout to the deployments",
+    "model_list": "it stands beside router_settings",
+    "cache_responses": "set litellm_settings.cache",
+    "cache_kwargs": "set litellm_settings.cache_params",
+}
+_HARMLESS = frozenset({"set_verbose", "telemetry"})
 """How LiteLLM itself talks: nothing is lost without them."""
 
 
 def read(document: Document, env: Mapping[str, str]) -> tuple[Config, Policy]:
     """Raises ConfigurationError. What is not obeyed is logged, one warning each."""
     sections = {name: _section(document, name) for name in _SECTIONS[1:]}
+    if (handlers := sections["litellm_settings"].get("custom_provider_map")) is not None:
+        register_map(document, "litellm_settings.custom_provider_map", handlers)
     given = _router_arguments(sections)
     arguments = _arguments(document, given)
     models = _models(document, arguments, {**env, **sections["environment_variables"]})
-    config = _config(document, arguments, sections)
+    config, uncached = _with_cache(_config(document, arguments, sections), document, sections, env)
+    config, unseen = _observed(config, document, sections, env)
     try:
         policy = make_policy(models, arguments.settings, _names(models))
     except ConfigurationError as problem:
         raise document.error("router_settings", problem.message) from None
-    for told in (*models.skipped, *models.warnings, *arguments.warnings, *_not_obeyed(document.value, sections)):
+    for told in (
+        *models.skipped,
+        *models.warnings,
+        *arguments.warnings,
+        *uncached,
+        *unseen,
+        *_not_obeyed(document.value, sections),
+    ):
         logger.warning("%s: %s", document.file, told)
     return config, policy
 
@@ -120,7 +146,34 @@ def _config(document: Document, arguments: RouterArguments, sections: Mapping[st
         limit = _number(document, "router_settings.timeout", seconds, most=1e7)
         usual = TimeoutsEntry(first_token=limit, idle=limit)
     strict = litellm.get("drop_params") is False
-    return Config(server=server, timeouts=usual, retries=arguments.settings.retry.max_retries, strict=strict)
+    guards: tuple[Any, ...] = ()
+    if document.value.get("guardrails"):
+        from dragoman.gateway.guardrails import litellm as guardrails  # noqa: PLC0415 - many files have none
+
+        guards = guardrails.read(document, document.value["guardrails"])
+    return Config(guardrails=guards, server=server, timeouts=usual, retries=arguments.settings.retry.max_retries, strict=strict)
+
+
+def _with_cache(
+    config: Config, document: Document, sections: Mapping[str, dict[str, Any]], env: Mapping[str, str]
+) -> tuple[Config, tuple[str, ...]]:
+    """The configuration with its cache, and what of that is not obeyed."""
+    settings = sections["litellm_settings"]
+    if not settings.get("cache"):
+        return config, ()
+    from dragoman.gateway.litellm_cache import from_litellm  # noqa: PLC0415 - many files have none
+
+    cache, told = from_litellm(document, settings.get("cache_params") or {}, {**env, **sections["environment_variables"]})
+    return structs.replace(config, cache=cache), told
+
+
+def _observed(
+    config: Config, document: Document, sections: Mapping[str, dict[str, Any]], env: Mapping[str, str]
+) -> tuple[Config, tuple[str, ...]]:
+    """The configuration with whatever watches it, and what of that is not obeyed."""
+    variables = {**env, **sections["environment_variables"]}
+    entries, told = observing.from_litellm(document, sections["litellm_settings"], sections["general_settings"], variables)
+    return structs.replace(config, **entries), told
 
 
 def _number(document: Document, path: str, value: Any, *, most: float) -> float:
@@ -131,7 +184,7 @@ def _number(document: Document, path: str, value: Any, *, most: float) -> float:
 
 def _not_obeyed(whole: Mapping[str, Any], sections: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     for name in whole:
-        if name not in _SECTIONS:
+        if name not in (*_SECTIONS, "guardrails"):
             yield f"{name} is not obeyed: this gateway has no such section"
     for name in sections["router_settings"].keys() & _ROUTER_ONLY.keys():
         yield f"router_settings.{name} is not obeyed: {_ROUTER_ONLY[name]}"

@@ -32,7 +32,8 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One deployment as it is configured. `api_base` and `api_key` go together: a key is sent to the host it was given with.
 
     The rest are its terms, as `router.deployment.Terms` has them; prices are dollars per million tokens. `base_model` is what
-    the catalog calls the model, where its name here does not tell.
+    the catalog calls the model, where its name here does not tell; `prefill`: whether it writes on where the last message, an
+    assistant's, stops, if the catalog should not decide that.
     """
 
     name: _Name
@@ -57,6 +58,7 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     blocked: bool = False
     defaults: dict[str, Any] = {}
     base_model: str | None = None
+    prefill: bool | None = None
 
     def target(self, model: str, env: Mapping[str, str]) -> Target:
         """Where `model` is asked. Raises what `registry.resolve` does."""
@@ -64,6 +66,7 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return registry.resolve(model, api_key=self.api_key, base_url=self.api_base, env=env, headers=headers)
 
     def terms(self) -> Terms:
+        info = {"base_model": self.base_model, "supports_assistant_prefill": self.prefill}
         said = Terms(
             weight=self.weight,
             order=self.order,
@@ -80,7 +83,7 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             retries=self.retries,
             blocked=self.blocked,
             defaults=self.defaults,
-            info={} if self.base_model is None else {"base_model": self.base_model},
+            info={name: value for name, value in info.items() if value is not None},
         )
         return NO_TERMS if said == NO_TERMS else said
 

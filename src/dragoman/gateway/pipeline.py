@@ -12,7 +12,7 @@ import hmac
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from functools import cached_property
+from functools import cached_property, partial
 from random import Random
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
@@ -23,13 +23,15 @@ from dragoman.core import json
 from dragoman.core.errors import BadRequestError, DragomanError, InvalidKeyError
 from dragoman.core.http import header
 from dragoman.dialects import registry
+from dragoman.engine.cached import answer, open_stream
 from dragoman.engine.call import Call, CallOptions, Observer, Settlement
 from dragoman.engine.drive import Push, adrive
-from dragoman.engine.flow import Answer, OpenedStream, answer, open_stream
+from dragoman.engine.flow import Answer, OpenedStream
 from dragoman.engine.request_facts import request_facts, without_tags
 from dragoman.engine.streams import StreamState
 from dragoman.gateway import serving
 from dragoman.gateway.answer_headers import answer_headers, error_headers
+from dragoman.gateway.asked_timeouts import asked_options
 from dragoman.gateway.exchange import Exchange, Headers
 from dragoman.gateway.relay import Relay, Rewrite, StreamWriter, push
 from dragoman.gateway.request_ids import request_id
@@ -42,7 +44,10 @@ from dragoman.transport.base import AsyncTransport
 
 if TYPE_CHECKING:
     from dragoman.gateway.admission import Admission
+    from dragoman.gateway.caching import Caching
     from dragoman.gateway.governance.identity import Identity
+    from dragoman.gateway.guardrails.screening import Guardrails, Screening
+    from dragoman.gateway.observing.requests import Requests
 
 logger = logging.getLogger("dragoman.gateway")
 
@@ -63,8 +68,14 @@ class Pipeline:
         self._rng = Random()  # noqa: S311 - which deployment is asked is no secret
         self.admission: Admission | None = None
         """Set when the server starts, where the configuration has a `governance`."""
+        self.guardrails: Guardrails | None = None
+        """Set where the configuration has any."""
+        self.caching: Caching | None = None
+        """Set where the configuration has a `cache`."""
         self.observers: tuple[Observer, ...] = ()
         """Told of every call of every face when it settles."""
+        self.requests: Requests | None = None
+        """Told of every request, where anything watches them."""
 
     def authorise(self, header: Callable[[bytes], bytes | None]) -> None:
         """Raises InvalidKeyError unless the request shows the gateway's key, when there is one. `header` looks one up."""
@@ -90,24 +101,30 @@ class Pipeline:
         """Hold what the call may cost, and have it watched. False: that takes `admit`. Raises the errors of governance."""
         if self.admission is not None and who is not None and not self.admission.admit(who, call, exchange, identity):
             return False
-        call.observers += self.observers
+        self._watch(who, call, exchange, identity)
         return True
 
     async def admit(self, who: Identity | None, call: Call, exchange: Exchange, identity: bytes) -> None:
         """As `admitted`, whatever has to be asked for it. `identity` is that of the request."""
         if self.admission is not None and who is not None:
             await self.admission.admit_late(who, call, exchange, identity)
+        self._watch(who, call, exchange, identity)
+
+    def _watch(self, who: Identity | None, call: Call, exchange: Exchange, identity: bytes) -> None:
         call.observers += self.observers
+        if self.requests is not None:
+            self.requests.begins(call, exchange, identity, who)
 
     def call(self, operation: str, dialect: str, subject: Subject, exchange: Exchange) -> Call:
         """The call that the request asks for. Raises BadRequestError and NotFoundError."""
         model, stream, envelope, content_type = asked = subject(exchange)
         if stream and operation not in _STREAMED:
             raise BadRequestError(f"stream: the answer to {operation} comes whole; leave it out", detail=at("stream"))
+        options = asked_options(self._options, exchange.headers, stream=stream)
         body, session = exchange.body, None
         deployments = self.policy.alone(model)
         if deployments is None:
-            deployments, session = self._routed(asked, exchange)
+            deployments, session = self._routed(asked, exchange, options.timeouts.total)
             if session is not None and envelope is not None and self.policy.settings.tag_filtering:
                 envelope = without_tags(envelope)
                 body = json.encode(envelope)
@@ -120,11 +137,13 @@ class Pipeline:
             envelope=envelope,
             deployments=deployments,
             stream=stream,
-            options=self._options,
+            options=options,
             session=session,
         )
 
-    def _routed(self, asked: Asked, exchange: Exchange) -> tuple[tuple[Deployment, ...], Sessionlike | None]:
+    def _routed(
+        self, asked: Asked, exchange: Exchange, total: float | None
+    ) -> tuple[tuple[Deployment, ...], Sessionlike | None]:
         """A deployment of the group, and the session that chooses among them all."""
         policy = self.policy
         group = policy.group(asked.model)
@@ -136,6 +155,7 @@ class Pipeline:
             stream=asked.stream,
             session=_session(exchange),
             tagged=policy.settings.tag_filtering,
+            deadline=None if total is None else perf_counter() + total,
         )
         return (group.nodes[0].deployment,), policy.begin(facts, self._rng)
 
@@ -165,7 +185,7 @@ class Route:
 class Answering:
     """One request on its way. A whole answer goes through in callbacks, a stream in a task."""
 
-    __slots__ = ("_began", "_call", "_exchange", "_identity", "_route")
+    __slots__ = ("_began", "_call", "_exchange", "_identity", "_route", "_screening")
 
     def __init__(self, route: Route, exchange: Exchange) -> None:
         self._route = route
@@ -173,6 +193,7 @@ class Answering:
         self._began = perf_counter()
         self._identity = request_id(exchange.header(b"x-request-id"))
         self._call: Call | None = None
+        self._screening: Screening | None = None
 
     def begin(self) -> Coroutine[Any, Any, None] | None:
         exchange, pipeline = self._exchange, self._route.pipeline
@@ -184,8 +205,10 @@ class Answering:
                 who = admission.identify(exchange)
                 if who is None:
                     return self._in_turn()
-            call = self._asked()
-            if not pipeline.admitted(who, call, exchange, self._identity):
+            call = self._asked(who)
+            if pipeline.guardrails is not None:
+                self._screening = pipeline.guardrails.screening(call, exchange, who)
+            if self._screening is not None or not pipeline.admitted(who, call, exchange, self._identity):
                 return self._in_turn()
         except (DragomanError, *UNREADABLE) as problem:
             self._explained(problem)
@@ -197,9 +220,11 @@ class Answering:
         run.start()
         return None
 
-    def _asked(self) -> Call:
-        route = self._route
-        self._call = call = route.pipeline.call(route.operation, route.name, route.subject, self._exchange)
+    def _asked(self, who: Identity | None) -> Call:
+        route, pipeline = self._route, self._route.pipeline
+        self._call = call = pipeline.call(route.operation, route.name, route.subject, self._exchange)
+        if pipeline.caching is not None:
+            pipeline.caching.use(call, who, self._exchange)
         return call
 
     async def _in_turn(self) -> None:
@@ -208,9 +233,13 @@ class Answering:
         _cancel_on_disconnect(exchange)
         try:
             who = await pipeline.authorised(exchange.header, exchange.client)
-            call = self._call or self._asked()
+            call = self._call or self._asked(who)
+            if pipeline.guardrails is not None and self._screening is None:
+                self._screening = pipeline.guardrails.screening(call, exchange, who)
             await pipeline.admit(who, call, exchange, self._identity)
-            if call.stream:
+            if self._screening is not None:
+                await self._screened(call, self._screening)
+            elif call.stream:
                 await self._stream(call)
             else:
                 self._respond(await adrive(answer(call, perf_counter, time.time), pipeline.transport), call)
@@ -222,6 +251,28 @@ class Answering:
                 raise
         finally:
             self._settle()
+
+    async def _screened(self, call: Call, screening: Screening) -> None:
+        """The same under guardrails."""
+        transport = self._route.pipeline.transport
+        async with screening:
+            await screening.before()
+            if not call.stream:
+                found = await screening.alongside(adrive(answer(call, perf_counter, time.time), transport))
+                self._respond(await screening.after(found), call)
+                return
+            opened = await screening.alongside(adrive(open_stream(call, perf_counter, time.time), transport))
+            try:
+                if not screening.reads_answers:
+                    await self._written(opened, call)
+                    return
+                dialect = self._route.dialect
+                encoder = dialect.stream_encoder(call.request, now=int(time.time()))
+                head = partial(answer_headers, _EVENTS, call, opened.prepared, self._identity, self._began)
+                await screening.stream(opened, self._exchange, dialect, encoder.encode, head)
+            finally:
+                if opened.stream is not None:
+                    await opened.stream.aclose()
 
     def _whole(self, found: Answer, problem: BaseException | None) -> None:
         """The end of the flow. What fails here reaches nobody else, so it becomes the answer."""
@@ -257,8 +308,7 @@ class Answering:
         try:
             opened = await adrive(open_stream(call, perf_counter, time.time), transport)
             try:
-                exchange.start(200, answer_headers(_EVENTS, call, opened.prepared, self._identity, self._began))
-                await push(opened.stream, self._writer(opened, call), exchange)
+                await self._written(opened, call)
             finally:
                 if opened.stream is not None:
                     await opened.stream.aclose()
@@ -271,6 +321,11 @@ class Answering:
         finally:
             self._settle()
 
+    async def _written(self, opened: OpenedStream, call: Call) -> None:
+        exchange = self._exchange
+        exchange.start(200, answer_headers(_EVENTS, call, opened.prepared, self._identity, self._began))
+        await push(opened.stream, self._writer(opened, call), exchange, self._route.pipeline.transport)
+
     def _writer(self, opened: OpenedStream, call: Call) -> StreamWriter:
         dialect = self._route.dialect
         if opened.relay:
@@ -281,11 +336,22 @@ class Answering:
     def _explained(self, problem: Exception) -> bool:
         """Whether the problem says what is wrong with the request or the call; then it is the answer."""
         if isinstance(problem, DragomanError):
-            self._refuse(problem)
+            error = problem
         elif isinstance(problem, UNREADABLE) and not (self._call and self._call.attempts):
-            self._refuse(not_json(problem))  # in a value that nobody had looked at yet
+            error = not_json(problem)  # in a value that nobody had looked at yet
         else:
             return False
+        route, requests = self._route, self._route.pipeline.requests
+        if requests is not None:
+            requests.refused(
+                error,
+                operation=route.operation,
+                dialect=route.name,
+                exchange=self._exchange,
+                identity=self._identity,
+                call=self._call,
+            )
+        self._refuse(error)
         return True
 
     def _refuse(self, error: DragomanError) -> None:

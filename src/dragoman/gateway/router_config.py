@@ -15,8 +15,10 @@ from msgspec import Meta, Struct
 from dragoman.core.errors import ConfigurationError
 from dragoman.gateway.yaml_config import Document
 from dragoman.router import balance
+from dragoman.router.continuation import ContinuationPolicy
 from dragoman.router.fallback import ANY, Fallbacks
 from dragoman.router.health import HealthPolicy
+from dragoman.router.hedge import HedgePolicy
 from dragoman.router.model_list import ModelList
 from dragoman.router.outcome import CANCELLED, KINDS
 from dragoman.router.policy import Policy
@@ -28,6 +30,7 @@ _Count = Annotated[int, Meta(ge=0, le=1000)]
 _Seconds = Annotated[float, Meta(ge=0, le=1e7)]
 _Share = Annotated[float, Meta(ge=0, le=1)]
 _Lists = dict[_Name, tuple[_Name, ...]]
+_NANO_DOLLARS = 1_000_000_000
 _RETRIED = frozenset(KINDS) - {CANCELLED, "interrupted"}
 
 
@@ -46,11 +49,33 @@ class CooldownEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     allowed: dict[_Name, _Count] = {}
 
 
+class HedgeEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A second attempt beside one that is silent for longer than it usually is; see `router.hedge.HedgePolicy`. `share`: hedges
+    per request. `most_cost`: dollars that one may cost by estimate.
+    """
+
+    share: _Share = 0.05
+    quantile: _Share = 0.95
+    at_least: _Seconds = 0.05
+    most_cost: Annotated[float, Meta(ge=0, le=1e6)] | None = None
+
+
+class ContinuationEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who writes the rest of a stream that broke off; see docs/router.md. `most`: further attempts for one answer.
+    `instruction`: a last message for models that do not take the beginning of an answer; null asks none of them.
+    """
+
+    enabled: bool = True
+    most: _Count = 2
+    instruction: _Name | None = None
+
+
 class RouterEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How deployments are chosen, and what is done when one fails; see `router.state.Settings`. Names are of model groups.
 
     `aliases`: another name -> the group it stands for. `retries`: kind of failure -> how many. `max_wait`: the longest wait in
-    seconds that a provider may ask for before a retry. `patience`: seconds a request waits when everybody is at a limit.
+    seconds that a provider may ask for before a retry. `hedge`: null for never. `patience`: seconds a request waits when
+    everybody is at a limit.
     """
 
     strategy: _Name = "uptime-latency"
@@ -66,6 +91,8 @@ class RouterEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     content_policy_fallbacks: _Lists = {}
     max_fallbacks: _Count = 5
     cooldown: CooldownEntry = CooldownEntry()
+    hedge: HedgeEntry | None = None
+    continuation: ContinuationEntry = ContinuationEntry()
     patience: _Seconds = 0.0
     fixed_windows: bool = False
     max_parallel: Annotated[int, Meta(ge=1)] | None = None
@@ -92,6 +119,8 @@ def settings(document: Document, entry: RouterEntry, *, retries: int) -> Setting
             content_policy=entry.content_policy_fallbacks,
             most=entry.max_fallbacks,
         ),
+        hedge=_hedge(entry.hedge),
+        continuation=_continuation(entry.continuation),
         patience=entry.patience,
         fixed_windows=entry.fixed_windows,
         max_parallel=entry.max_parallel,
@@ -111,6 +140,17 @@ def _health(entry: CooldownEntry) -> HealthPolicy:
         most_out=entry.most_out,
         allowed=entry.allowed,
     )
+
+
+def _hedge(entry: HedgeEntry | None) -> HedgePolicy | None:
+    if entry is None:
+        return None
+    cost = None if entry.most_cost is None else round(entry.most_cost * _NANO_DOLLARS)
+    return HedgePolicy(share=entry.share, quantile=entry.quantile, at_least=entry.at_least, most_cost=cost)
+
+
+def _continuation(entry: ContinuationEntry) -> ContinuationPolicy | None:
+    return ContinuationPolicy(most=entry.most, instruction=entry.instruction) if entry.enabled else None
 
 
 def make_policy(models: ModelList, chosen: Settings, names: Iterable[str]) -> Policy:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from importlib.util import find_spec
 from types import FrameType
 
@@ -15,14 +17,23 @@ from dragoman.gateway.protocol import make_protocol
 
 logger = logging.getLogger("dragoman.gateway")
 
+GRACE = 0.25
+"""Seconds for the first request of a connection that came just before the end."""
+
 
 class GatewayServer(uvicorn.Server):
     """uvicorn's, but that a signal which was obeyed is not raised again afterwards: a stop that was asked for is no failure.
 
-    `unguarded`: others than this machine may reach it, and no key is asked for.
+    `unguarded`: others than this machine may reach it, and no key is asked for. `ready` is called when it can be asked.
     """
 
     unguarded = False
+    ready: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.ready is not None:
+            self.ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a signal handler
         """The first signal lets open answers finish, the second does not wait for them."""
@@ -30,7 +41,11 @@ class GatewayServer(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """When forced, uvicorn leaves both what it runs and the app's lifespan as they are."""
+        """Who has come may ask; nobody else. When forced, uvicorn leaves what it runs and the app's lifespan as they are."""
+        for listening in self.servers:
+            listening.close()
+        if self.server_state.connections and not self.force_exit:
+            await asyncio.sleep(GRACE)
         await super().shutdown(sockets)
         if self.force_exit:
             for task in self.server_state.tasks:

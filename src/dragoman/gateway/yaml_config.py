@@ -131,22 +131,26 @@ def _loaded(text: str, file: str) -> tuple[Any, dict[str, int]]:
 Kind = TypeVar("Kind")
 
 
-def convert(document: Document, kind: type[Kind]) -> Kind:
-    """The document as a Struct. Raises ConfigurationError that names file, line, key, what is wrong and the nearest name.
+def convert(document: Document, kind: type[Kind], *, value: Any = None, at: str = "") -> Kind:
+    """The document as a Struct, or the `value` that stands in it `at` a path.
+
+    Raises ConfigurationError that names file, line, key, what is wrong and the nearest name.
 
     A number or a truth value may be written as text, which is how it comes out of an environment variable.
     """
     try:
-        return msgspec.convert({} if document.value is None else document.value, kind, strict=False)
+        whole = value if at else document.value
+        return msgspec.convert({} if whole is None else whole, kind, strict=False)
     except msgspec.ValidationError as problem:
         message, _, where = str(problem).partition(" - at `")
-        path = re.sub(r"^(?:key` in `)?\$\.?|\[\.\.\.\]`$|`$", "", where)
+        inner = re.sub(r"^(?:key` in `)?\$\.?|\[\.\.\.\]`$|`$", "", where)
+        path = f"{at}.{inner}".strip(".")
         unknown = re.search(r"unknown field `([^`]*)`", message)
         if unknown is None:
             raise document.error(path, message[0].lower() + message[1:]) from None
         name = unknown.group(1)
         place = f"{path}.{name}" if path else name
-        raise document.error(place, f"unknown key{_nearest(name, kind, path)}") from None
+        raise document.error(place, f"unknown key{_nearest(name, kind, inner)}") from None
 
 
 def _nearest(name: str, kind: type[Any], path: str) -> str:

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from dragoman.langchain.embeddings import LiteLLMEmbeddingsRouter as LiteLLMEmbeddingsRouter
     from dragoman.langchain.gptrouter import GPTRouter as GPTRouter
     from dragoman.langchain.gptrouter import GPTRouterModel as GPTRouterModel
+    from dragoman.langchain.gptrouter_decisions import GPTRouterDecisionModel as GPTRouterDecisionModel
     from dragoman.langchain.router import ChatLiteLLMRouter as ChatLiteLLMRouter
 
 _HOME_OF = {
     "ChatLiteLLM": "chat",
     "ChatLiteLLMRouter": "router",
     "GPTRouter": "gptrouter",
+    "GPTRouterDecisionModel": "gptrouter_decisions",
     "GPTRouterModel": "gptrouter",
     "LiteLLMEmbeddings": "embeddings",
     "LiteLLMEmbeddingsRouter": "embeddings",

@@ -132,7 +132,7 @@ def _told(answer: Any, fields: Mapping[str, Any], asked: Asked) -> dict[str, Any
         MARK: True,
         **{key: fields.get(key) for key in _TOLD},
         "deployment_id": hidden.get("model_id"),
-        "attempts": hidden.get("attempts"),
+        "attempts": hidden.get("attempts") or _attempts(hidden.get("additional_headers") or {}),
         "fallback_used": fell_back,
         "model_group": group if asked.routed else None,
         "trail": list(hidden.get("trail") or ()) if (hidden.get("attempts") or 1) > 1 else None,
@@ -156,6 +156,12 @@ def _answered_by(hidden: Mapping[str, Any], asked: Asked) -> tuple[str, bool]:
     if "answered_by" in hidden:
         return group, group != asked.model
     return group or asked.model, bool(group and beside.get("x-litellm-attempted-fallbacks"))
+
+
+def _attempts(beside: Mapping[str, Any]) -> int | None:
+    """LiteLLM's router counts what came after the first."""
+    counts = [beside.get(f"x-litellm-attempted-{name}") for name in ("retries", "fallbacks")]
+    return None if counts[0] is None and counts[1] is None else 1 + sum(int(count or 0) for count in counts)
 
 
 def _gateway(text: str) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ _SECOND_WINS = frozenset({"model_name"})
 _UNUSED = {
     "proxy_base_url": "pass api_base",
     "openai_api_base": "pass api_base",
-    "use_responses_api": "a model that is served by OpenAI's Responses API alone is asked there anyway",
+    "use_responses_api": "name the model provider/responses/model",
 }
 
 
@@ -47,10 +47,9 @@ def sorted_arguments(given: Mapping[str, Any], fields: Collection[str]) -> dict[
     """Raises ValueError for a keyword that would be sent twice, or that names an address in a way nobody reads."""
     said = canonical(given)
     _callbacks(said)
-    for name, remedy in _UNUSED.items():
-        if said.get(name):
-            raise ValueError(f"{name} is not read here: {remedy}")
-        said.pop(name, None)
+    for name in _UNUSED.keys() - fields:
+        if said.pop(name, None):
+            raise ValueError(f"{name} is not read here: {_UNUSED[name]}")
     unknown = {name: said.pop(name) for name in [*said] if name not in fields}
     kwargs = dict(said.get("model_kwargs") or {})
     for name in unknown:

@@ -26,7 +26,6 @@ from dragoman import __version__
 from dragoman.client.functions import acompletion, completion
 from dragoman.core import json
 from dragoman.core.errors import BadRequestError
-from dragoman.langchain import structured
 from dragoman.langchain.answers import Asked, StreamReader, chat_result
 from dragoman.langchain.arguments import canonical, sorted_arguments
 from dragoman.langchain.errors import typed_errors
@@ -289,6 +288,8 @@ class DragomanChatModel(BaseChatModel):
         None is as strict as the schema allows. `tools` may be called instead of answering. `include_raw` gives a dict of raw,
         parsed and parsing_error. Raises ValueError for another method.
         """
+        from dragoman.langchain import structured  # noqa: PLC0415 - its parsers cost a third of all the rest to load
+
         chosen = self._method() if method in (None, "auto") else str(method)
         if chosen not in structured.BUILDERS:
             raise ValueError(f"method: expected one of {', '.join(structured.METHODS)}, found {method!r}")

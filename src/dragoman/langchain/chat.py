@@ -8,15 +8,15 @@ model is made.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.utils import secret_from_env
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from dragoman.core.http import Timeouts
 from dragoman.langchain.answers import Asked
 from dragoman.langchain.base import DragomanChatModel
-from dragoman.langchain.profile import key_variable, profile_of, who_serves
+from dragoman.langchain.profile import key_variable, over_responses, profile_of, who_serves
 from dragoman.langchain.serialization import register
 
 _KEY_FIELDS = {
@@ -42,7 +42,8 @@ class ChatLiteLLM(DragomanChatModel):
         ChatLiteLLM(model="anthropic/claude-sonnet-4-5", temperature=0.1).invoke("hello")
 
     `model_name` is the same as `model`, `base_url` as `api_base`, `timeout` as `request_timeout`. `base_model`
-    names the model in the catalog where a deployment is called something else.
+    names the model in the catalog where a deployment is called something else. `use_responses_api` asks over OpenAI's
+    Responses API; a model that has no other is asked there anyway.
     """
 
     model: str = "gpt-3.5-turbo"
@@ -59,6 +60,13 @@ class ChatLiteLLM(DragomanChatModel):
     organization: str | None = None
     custom_llm_provider: str | None = None
     base_model: str | None = None
+    use_responses_api: bool | None = None
+
+    @model_validator(mode="after")
+    def _check_responses(self) -> Self:
+        if self.use_responses_api:
+            over_responses(self.model, self.custom_llm_provider, self.api_base)
+        return self
 
     @property
     def model_name(self) -> str:
@@ -106,6 +114,8 @@ class ChatLiteLLM(DragomanChatModel):
         if isinstance(said.get("timeout"), tuple):
             connect, read = said["timeout"]
             said["timeout"] = Timeouts(connect=connect, first_token=read, idle=read)
+        if said.pop("use_responses_api", self.use_responses_api):
+            said["model"] = over_responses(said["model"], said.get("custom_llm_provider"), said.get("api_base"))
         key = said.get("api_key") or self.api_key or self._own_key(said)
         if key is not None:
             said["api_key"] = key.get_secret_value() if isinstance(key, SecretStr) else key

@@ -14,6 +14,7 @@ from typing import Any
 
 from langchain_core import exceptions as core
 
+from dragoman.client.openai_errors import response_of
 from dragoman.core import errors as ours
 
 _KINDS: dict[type[Exception], type[core.ModelError]] = {
@@ -103,5 +104,7 @@ def _joined(theirs: Any, kind: Any) -> type[Any]:
     def plain(self: Any) -> tuple[Any, ...]:
         return plainly, self.args, self.__dict__
 
-    fields = {"__module__": theirs.__module__, "__doc__": theirs.__doc__, "__reduce__": plain}
+    fields: dict[str, Any] = {"__module__": theirs.__module__, "__doc__": theirs.__doc__, "__reduce__": plain}
+    if issubclass(theirs, ours.APIStatusError) and not hasattr(theirs, "response"):
+        fields["response"] = property(response_of)  # tracers read body and headers of a failure from it
     return type(theirs.__name__, (theirs, kind), fields)

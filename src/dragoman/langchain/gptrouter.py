@@ -7,25 +7,28 @@ that is wrong is nobody's next: it fails at once.
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
-from langchain_core.utils import secret_from_env
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from dragoman.core.errors import (
-    BadRequestError,
-    ContentPolicyViolationError,
-    ContextWindowExceededError,
-    DragomanError,
-    UnprocessableEntityError,
-)
+from dragoman.core.errors import DragomanError
 from dragoman.langchain import gptrouter_http, gptrouter_wire
 from dragoman.langchain.answers import Asked
 from dragoman.langchain.base import DragomanChatModel
-from dragoman.langchain.gptrouter_models import GPTRouterModel, candidate, label, our_name, our_provider
+from dragoman.langchain.gptrouter_models import (
+    GPTRouterModel,
+    candidate,
+    candidates,
+    is_for_the_next,
+    key_from_env,
+    label,
+    our_name,
+    our_provider,
+    retries_left,
+    take_names,
+)
 from dragoman.langchain.profile import profile_of
 from dragoman.langchain.serialization import register
 
@@ -43,9 +46,7 @@ class GPTRouter(DragomanChatModel):
 
     models_priority_list: list[GPTRouterModel] = Field(min_length=1)
     gpt_router_api_base: str | None = None
-    gpt_router_api_key: SecretStr | None = Field(
-        default_factory=secret_from_env(["GPT_ROUTER_API_KEY", "GPT_ROUTER_API_TOKEN"], default=None), repr=False
-    )
+    gpt_router_api_key: SecretStr | None = Field(default_factory=key_from_env, repr=False)
     temperature: float | None = Field(0.7, ge=0, le=2)
     max_tokens: int | None = 256
     n: int | None = Field(1, ge=1)
@@ -54,24 +55,12 @@ class GPTRouter(DragomanChatModel):
     @model_validator(mode="before")
     @classmethod
     def _take_names(cls, values: Any) -> Any:
-        """`model` is a list of one; other spellings of key and address."""
-        given = dict(values)
-        model = given.pop("model", None) or given.pop("model_name", None)
-        if model is not None and not given.get("models_priority_list"):
-            given["models_priority_list"] = [model]
-        for field, names in {"gpt_router_api_base": ("api_base", "base_url"), "gpt_router_api_key": ("api_key",)}.items():
-            for name in names:
-                value = given.pop(name, None)
-                if value is not None and given.get(field) is None:
-                    given[field] = value
-        if given.get("gpt_router_api_base") is None and os.environ.get("GPT_ROUTER_API_BASE"):
-            given["gpt_router_api_base"] = os.environ["GPT_ROUTER_API_BASE"]
-        return given
+        return take_names(values)
 
     @field_validator("models_priority_list", mode="before")
     @classmethod
     def _take_candidates(cls, given: Any) -> Any:
-        return [candidate(one) for one in given] if isinstance(given, Sequence) and not isinstance(given, str) else given
+        return candidates(given)
 
     @model_validator(mode="after")
     def _tell_idle_key(self) -> GPTRouter:
@@ -146,7 +135,7 @@ class GPTRouter(DragomanChatModel):
             try:
                 answer = self._complete(model=our_name(model), **_for_turn(arguments, tried, len(models)))
             except DragomanError as error:
-                if tried + 1 == len(models) or not _is_for_the_next(error):
+                if tried + 1 == len(models) or not is_for_the_next(error):
                     raise
             else:
                 return _Told(answer, model, tried) if arguments.get("stream") else _tell(answer, model, tried)
@@ -157,7 +146,7 @@ class GPTRouter(DragomanChatModel):
             try:
                 answer = await self._acomplete(model=our_name(model), **_for_turn(arguments, tried, len(models)))
             except DragomanError as error:
-                if tried + 1 == len(models) or not _is_for_the_next(error):
+                if tried + 1 == len(models) or not is_for_the_next(error):
                     raise
             else:
                 return _AsyncTold(answer, model, tried) if arguments.get("stream") else _tell(answer, model, tried)
@@ -174,17 +163,8 @@ class GPTRouter(DragomanChatModel):
 
 
 def _for_turn(arguments: dict[str, Any], tried: int, count: int) -> dict[str, Any]:
-    """All but the last candidate are asked once; the last has the retries that are left."""
-    retries = arguments.get("num_retries")
-    left = None if retries is None else 0 if tried + 1 < count else max(0, retries - tried)
+    left = retries_left(arguments.get("num_retries"), tried, count)
     return arguments | ({} if left is None else {"num_retries": left})
-
-
-def _is_for_the_next(error: DragomanError) -> bool:
-    """A request that is wrong is wrong everywhere; one that is too long, or is refused, is so for this model."""
-    if isinstance(error, ContextWindowExceededError | ContentPolicyViolationError):
-        return True
-    return not isinstance(error, BadRequestError | UnprocessableEntityError)
 
 
 def _tell(answer: Any, model: GPTRouterModel, tried: int) -> Any:

@@ -6,7 +6,7 @@ Connections are shared by all models of the process (of the event loop), as thos
 from __future__ import annotations
 
 import atexit
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
@@ -21,12 +21,16 @@ from dragoman.transport.by_scheme import AsyncSchemeTransport, SchemeTransport
 Models = Sequence[GPTRouterModel]
 
 
-def send(request: HttpRequest, models: Models, timeout: Any) -> Answer:
+Read = Callable[[int, Mapping[str, str], bytes, Models], Answer]
+"""What makes an answer of status, headers and body."""
+
+
+def send(request: HttpRequest, models: Models, timeout: Any, read: Read = decode) -> Answer:
     try:
         response = _transport().send(request, timeouts(timeout, None, stream=False))
     except TransportFailure as failure:
         raise transport_error(failure, models) from None
-    return decode(response.status, _headers(response.headers), response.body, models)
+    return read(response.status, _headers(response.headers), response.body, models)
 
 
 def stream(request: HttpRequest, models: Models, timeout: Any) -> Generator[Answer]:
@@ -59,13 +63,18 @@ def _chunks(opened: ByteStream, models: Models) -> Generator[Answer]:
         opened.close()
 
 
-async def asend(request: HttpRequest, models: Models, timeout: Any) -> Answer:  # noqa: ASYNC109 - carried out by the transport
+async def asend(
+    request: HttpRequest,
+    models: Models,
+    timeout: Any,  # noqa: ASYNC109 - carried out by the transport
+    read: Read = decode,
+) -> Answer:
     transport = await _async_transports.get()
     try:
         response = await transport.send(request, timeouts(timeout, None, stream=False))
     except TransportFailure as failure:
         raise transport_error(failure, models) from None
-    return decode(response.status, _headers(response.headers), response.body, models)
+    return read(response.status, _headers(response.headers), response.body, models)
 
 
 async def astream(request: HttpRequest, models: Models, timeout: Any) -> AsyncIterator[Answer]:  # noqa: ASYNC109 - as above

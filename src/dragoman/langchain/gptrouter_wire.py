@@ -28,8 +28,13 @@ _STEERING = frozenset({"model", "stream", "stream_options", "timeout", "num_retr
 _BESIDE = ("tool_calls", "function_call", "reasoning", "refusal", "audio", "images", "annotations")
 
 
-def encode(base: str, key: str | None, models: Sequence[GPTRouterModel], arguments: Mapping[str, Any]) -> HttpRequest:
-    """`arguments` as `completion` takes them; each candidate carries its own copy of messages and parameters."""
+def encode(
+    base: str, key: str | None, models: Sequence[GPTRouterModel], arguments: Mapping[str, Any], *, path: str = ""
+) -> HttpRequest:
+    """`arguments` as `completion` takes them; each candidate carries its own copy of messages and parameters.
+
+    `path` is what stands behind /generate.
+    """
     parameters = {name: value for name, value in arguments.items() if name not in _STEERING}
     body: dict[str, Any] = {
         "stream": bool(arguments.get("stream")),
@@ -46,7 +51,7 @@ def encode(base: str, key: str | None, models: Sequence[GPTRouterModel], argumen
     given = {str(name).lower(): str(value) for name, value in (arguments.get("extra_headers") or {}).items()}
     headers = {**given, "content-type": "application/json", **({"ws-secret": key} if key else {})}
     accept = "text/event-stream" if body["stream"] else "application/json"
-    url = f"{base}/api/v1/generate"
+    url = f"{base}/api/v1/generate{path}"
     return HttpRequest(method="POST", url=url, headers=(*headers.items(), ("accept", accept)), body=json.encode(body))
 
 

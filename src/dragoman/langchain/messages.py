@@ -23,6 +23,7 @@ from langchain_core.messages import (
 from dragoman.core import json
 from dragoman.core.errors import BadRequestError
 from dragoman.langchain.blocks import Item, is_media, items
+from dragoman.langchain.profile import marks_failures
 
 Providers = frozenset[str]
 """Those that may answer the request."""
@@ -45,9 +46,10 @@ def to_openai(messages: Sequence[BaseMessage], providers: Providers = frozenset(
 def _message(message: BaseMessage, providers: Providers) -> tuple[list[Item], list[Item]]:
     """Its messages, and media that must follow all results of a turn."""
     if isinstance(message, ToolMessage):
-        return _tool(message.tool_call_id, message.content, message.name)
+        failed = message.status == "error" and _marks_failures(providers)
+        return _tool(message.tool_call_id, message.content, message.name, failed=failed)
     if isinstance(message, HumanMessage) and isinstance(message.content, list):
-        return _user(message)
+        return _user(message, providers)
     write = next((write for kind, write in _WRITERS.items() if isinstance(message, kind)), None)
     if write is None:
         raise BadRequestError(f"a message of type {type(message).__name__} cannot be sent to a model")
@@ -75,13 +77,14 @@ def _function(message: BaseMessage, _: Providers) -> Item:
     return {"role": "function", "content": items(message.content)}
 
 
-def _user(message: HumanMessage) -> tuple[list[Item], list[Item]]:
+def _user(message: HumanMessage, providers: Providers) -> tuple[list[Item], list[Item]]:
     """Anthropic puts a tool's result into a user's message: here it is a message of its own, before the rest."""
     results: list[Item] = []
     media: list[Item] = []
     for block in message.content:
         if isinstance(block, dict) and block.get("type") == "tool_result":
-            made, beside = _tool(block.get("tool_use_id") or "", block.get("content") or "", None)
+            failed = bool(block.get("is_error")) and _marks_failures(providers)
+            made, beside = _tool(block.get("tool_use_id") or "", block.get("content") or "", None, failed=failed)
             results += made
             media += beside
     content = items(message.content)
@@ -92,13 +95,19 @@ def _user(message: HumanMessage) -> tuple[list[Item], list[Item]]:
     return [*results, _named({"role": "user", "content": rest}, message)], []
 
 
-def _tool(call_id: str, content: Any, name: str | None) -> tuple[list[Item], list[Item]]:
+def _marks_failures(providers: Providers) -> bool:
+    """Whether all who may answer have a mark for a tool that failed; a strict server refuses one that it does not know."""
+    return bool(providers) and all(map(marks_failures, providers))
+
+
+def _tool(call_id: str, content: Any, name: str | None, *, failed: bool) -> tuple[list[Item], list[Item]]:
     written = items(content if isinstance(content, str | list) else json.encode(content).decode())
     media: list[Item] = []
     if isinstance(written, list):
         media = [item for item in written if is_media(item)]
         written = [item for item in written if not is_media(item)] or "See the attached media."
-    return [{"role": "tool", "tool_call_id": call_id, "content": written} | ({"name": name} if name else {})], media
+    beside = ({"name": name} if name else {}) | ({"is_error": True} if failed else {})
+    return [{"role": "tool", "tool_call_id": call_id, "content": written} | beside], media
 
 
 # ------------------------------------------------------------------------------------------------------------- assistant

@@ -7,14 +7,15 @@ on only where it was given. Keys and addresses stay in the router and reach no t
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from dragoman.langchain.answers import Asked
 from dragoman.langchain.chat import ChatLiteLLM
-from dragoman.langchain.profile import key_variable, profile_of, who_serves
+from dragoman.langchain.profile import key_variable, profile_of, speaks_responses, who_serves
 from dragoman.langchain.serialization import register
 
 _NO_MODEL = ""
@@ -51,6 +52,18 @@ class ChatLiteLLMRouter(ChatLiteLLM):
         if not (given.get("model_name") or given.get("model")):
             given["model"] = next(iter(groups), _NO_MODEL)
         return given
+
+    @model_validator(mode="after")
+    def _check_responses(self) -> Self:
+        """How a deployment is asked stands in its name, in the router; here it is only checked."""
+        for entry in _entries(self.router) if self.use_responses_api else ():
+            params = _params(entry)
+            if entry.get("model_name") == self.model and not speaks_responses(*params):
+                raise ValueError(
+                    f"use_responses_api: {params[0]!r} of the model group {self.model} is not asked over the Responses API: "
+                    "name it provider/responses/model in the router"
+                )
+        return self
 
     def set_default_model(self, name: str) -> None:
         """Ask this group from now on. Raises ValueError where the router has none of that name."""
@@ -93,6 +106,7 @@ class ChatLiteLLMRouter(ChatLiteLLM):
 
     def _placed(self, arguments: dict[str, Any]) -> dict[str, Any]:
         said = dict(arguments)
+        said.pop("use_responses_api", None)
         if "max_retries" in said:
             said["num_retries"] = said.pop("max_retries")
         return said
@@ -121,9 +135,12 @@ class ChatLiteLLMRouter(ChatLiteLLM):
 
 
 def _made(model_list: list[dict[str, Any]]) -> Any:
+    """A router that nobody else knows and can close: its connections are closed when it is dropped."""
     from dragoman.client.router import Router  # noqa: PLC0415 - for those who bring no router of their own
 
-    return Router(model_list=model_list)
+    router = Router(model_list=model_list)
+    weakref.finalize(router, router._client.close)  # noqa: SLF001 - its own `close` would keep it alive
+    return router
 
 
 def _entries(router: Any) -> list[dict[str, Any]]:
@@ -137,9 +154,14 @@ def _groups(router: Any) -> list[str]:
     return list(dict.fromkeys(entry["model_name"] for entry in _entries(router)))
 
 
-def _target(entry: Mapping[str, Any]) -> tuple[str, str]:
+def _params(entry: Mapping[str, Any]) -> tuple[str, Any, Any]:
+    """What tells who serves a deployment: model, provider, address."""
     params = entry.get("litellm_params") or {}
-    return who_serves(str(params.get("model") or ""), params.get("custom_llm_provider"), params.get("api_base"))
+    return str(params.get("model") or ""), params.get("custom_llm_provider"), params.get("api_base")
+
+
+def _target(entry: Mapping[str, Any]) -> tuple[str, str]:
+    return who_serves(*_params(entry))
 
 
 def _without_key(entry: Mapping[str, Any]) -> dict[str, Any]:

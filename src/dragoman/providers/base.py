@@ -47,6 +47,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
     `clamp`: field -> (lowest, highest). `defaults`: fields added when absent. `edit`: a function for the rest.
     `stream_usage`: the provider takes stream_options.include_usage. `relay`: its answers are clean enough in its dialect
     that the bytes may go to a client of the same dialect as they came; otherwise they are decoded and written anew.
+    `reasoning_apart`: it does not count reasoning tokens among its completion tokens, nor in their total; not to be relayed.
     """
 
     rename: dict[str, str] = {}
@@ -57,6 +58,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
     edit: BodyEdit | None = None
     stream_usage: bool = True
     relay: bool = True
+    reasoning_apart: bool = False
 
 
 NO_QUIRKS = Quirks()
@@ -83,7 +85,9 @@ class Provider(Struct, frozen=True, kw_only=True):
     how it begins in truth, where one value makes another kind of host. `{model}` in a path is the model. `paths` do not
     hold for a base URL that ends in `own_paths_under`: the dialect's own do there. `authorizer`: the scheme of
     `providers.auth` for credentials that are no static header (signatures, short-lived tokens); a key, where one is given,
-    goes before it.
+    goes before it. `further`: operation -> dialects beside that of `dialects` in which it is offered -> their path here;
+    clients of such a dialect are served in it. `handled`: a handler in this process answers, so a base URL that a caller gives
+    is told to it and not asked.
     """
 
     name: str
@@ -110,6 +114,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     url_exceptions: dict[str, str] = {}
     own_paths_under: str = ""
     authorizer: str = ""
+    further: dict[str, dict[str, str]] = {}
+    handled: bool = False
     docs: str = ""
 
 

@@ -16,7 +16,9 @@ from dragoman.core.errors import AuthenticationError, ConfigurationError
 from dragoman.core.http import Headers
 from dragoman.providers.base import Provider
 
-_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%[a-z0-9]+)?")
+_HOST = re.compile(r"([a-z0-9._-]|<[a-z0-9._-]+>)+|[0-9a-f:.]+(%[a-z0-9]+)?")
+"""A label in angles stands in documented programs for one to be filled in; such a host is refused by whoever resolves it."""
+
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -1,7 +1,8 @@
 """The name of a provider -> its row, and "provider/model" -> a Target that can be asked. Pure; the environment is an argument.
 
-`Registry` is an immutable set of rows; the functions here ask the one of the built-in table. A name that no row has is looked
-for among the entry points "dragoman.providers" of installed packages. Clients and the gateway's configuration call `resolve`.
+`Registry` is an immutable set of rows; the functions here ask the one of the built-in table and of what `register_provider`
+added to it. A provider in `dragoman.custom_provider_map` goes before a row; a name that no row has is looked for among the
+entry points "dragoman.providers" of installed packages. Clients and the gateway's configuration call `resolve`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from msgspec.structs import replace
 
 from dragoman.core.errors import BadRequestError, ConfigurationError
 from dragoman.core.http import Headers
-from dragoman.providers import credentials, table
+from dragoman.providers import credentials, custom, table
 from dragoman.providers.base import Provider, Target
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ class Registry:
         return row
 
     def find(self, name: str) -> Provider | None:
-        """The row of this name or alias, here or in an installed package; None when there is none."""
-        return self._index.get(name) or _plugin(name)
+        """The row of this name or alias: of a handler, here, or in an installed package; None when there is none."""
+        return custom.row(name) or self._index.get(name) or _plugin(name)
 
     def split(self, model: str, *, provider: str | None = None, base_url: str | None = None) -> tuple[Provider, str]:
         """Who serves `model`, and its name there.
@@ -67,6 +69,7 @@ class Registry:
             row, name = self._by_host(base_url) or self._by_prefix(model), model
         if row is None:
             raise self._unknown(model)
+        row, name = _over_responses(row, name)
         if not name:
             raise BadRequestError(f"{model!r} names no model: write {row.name}/MODEL", llm_provider=row.name, attempts=0)
         return row, name
@@ -96,7 +99,7 @@ class Registry:
         return Target(
             provider=row,
             model=name if "/" in name else row.model_path_prefix + name,
-            base_url=place.url,
+            base_url=f"{row.base_url}/{quote(place.url, safe='')}" if row.handled and not place.own else place.url,
             api_key=key.value,
             headers=credentials.own_headers(row, place, env) + headers,
         )
@@ -131,6 +134,19 @@ class Registry:
 
 _REMEDY = "for a server of your own in OpenAI's dialect, use the provider custom_openai and a base_url"
 _ANYBODY = Provider(name="a server", base_url=None)
+
+
+_RESPONSES = "responses/"
+"""Before a model's name: ask for chat over OpenAI's Responses API, as LiteLLM's "openai/responses/MODEL" does."""
+
+
+def _over_responses(row: Provider, name: str) -> tuple[Provider, str]:
+    """The row speaking Responses for chat too, where it can and the name asks for it."""
+    if not name.startswith(_RESPONSES) or "responses" not in row.dialects:
+        return row, name
+    paths = {"chat": row.paths["responses"]} if "responses" in row.paths else {}
+    spoken = {**row.dialects, "chat": row.dialects["responses"]}
+    return replace(row, dialects=spoken, paths={**row.paths, **paths}), name.removeprefix(_RESPONSES)
 
 
 def _for_model(row: Provider, model: str, *, bearer: bool) -> Provider:
@@ -191,6 +207,15 @@ def _load(entry: EntryPoint) -> Provider:
 
 
 DEFAULT = Registry()
+
+
+def register_provider(*rows: Provider) -> None:
+    """From now on the calls of this process know these providers too; one of the same name is replaced.
+
+    For the start of a program: what has been resolved stays as it is. Raises ConfigurationError for a bad row.
+    """
+    global DEFAULT  # noqa: PLW0603 - the one table of the process; a registry itself never changes
+    DEFAULT = DEFAULT.with_provider(*rows)
 
 
 def split(model: str, *, provider: str | None = None, base_url: str | None = None) -> tuple[Provider, str]:

@@ -260,7 +260,7 @@ _MAKERS = (
         "writer",
         "https://api.writer.com/v1",
         "WRITER_API_KEY",
-        dialects=CHAT,
+        dialects={**CHAT, **COMPLETION},
         paths={"chat": "/chat"},
         # Chunks repeat the message beside the delta, tool arguments are null, and no [DONE] comes.
         quirks=REWRITTEN,
@@ -328,7 +328,7 @@ _AT_HOME = (
         base_url_variables=("OLLAMA_API_BASE",),
         aliases=("ollama_chat",),
         key_optional=True,
-        dialects={"chat": "ollama_chat", "embedding": "ollama_embeddings"},
+        dialects={"chat": "ollama_chat", "completion": "ollama_generate", "embedding": "ollama_embeddings"},
         docs="https://docs.ollama.com/api",
     ),
     Provider(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman.providers.base import OPENAI_SHAPED, Provider, Quirks
-from dragoman.providers.table_media import SOUND, SPEECH, TRANSCRIPTIONS
+from dragoman.providers.table_media import IMAGES, SOUND, SPEECH, TRANSCRIPTIONS
 from dragoman.providers.table_search import DECISION, RERANK, SYSTEM_ONE
 
 CHAT = {"chat": "openai_chat"}
@@ -60,6 +60,7 @@ HOSTS = (
             **RERANK,
         },
         model_dialects={"typesafe/*": SYSTEM_ONE},
+        further={"chat": {"anthropic_messages": "/messages"}},
         quirks=REWRITTEN,  # two chunks with a finish_reason; comments between the events
         docs="https://openrouter.ai/docs/api-reference/overview",
     ),
@@ -143,6 +144,19 @@ HOSTS = (
         docs="https://huggingface.co/docs/inference-providers/tasks/chat-completion",
     ),
     hosted(
+        "hf_inference",  # single models, one task each: what the row above cannot ask for
+        "https://router.huggingface.co/hf-inference",
+        "HF_TOKEN",
+        "HUGGINGFACE_API_KEY",
+        base_url_variables=("HF_INFERENCE_API_BASE",),
+        dialects={
+            "completion": "huggingface_completions",
+            "embedding": "huggingface_embeddings",
+            "rerank": "huggingface_rerank",
+        },
+        docs="https://huggingface.co/docs/inference-providers/providers/hf-inference",
+    ),
+    hosted(
         "volcengine",
         "https://ark.cn-beijing.volces.com/api/v3",
         "VOLCENGINE_API_KEY",
@@ -153,6 +167,7 @@ HOSTS = (
         "nebius",
         "https://api.studio.nebius.ai/v1",
         "NEBIUS_API_KEY",
+        dialects={**OPENAI_SHAPED, **IMAGES},
         hosts=("api.tokenfactory.nebius.com", "api.studio.nebius.com"),
         docs="https://docs.nebius.com/studio/inference/api",
     ),
@@ -183,6 +198,8 @@ HOSTS = (
         "AI_GATEWAY_API_KEY",
         "VERCEL_OIDC_TOKEN",
         aliases=("vercel",),
+        # The cost that each answer tells of is that of completion and reasoning tokens added up.
+        quirks=Quirks(reasoning_apart=True, relay=False),
         docs="https://vercel.com/docs/ai-gateway/openai-compat",
     ),
     hosted("novita", "https://api.novita.ai/v3/openai", "NOVITA_API_KEY", docs="https://novita.ai/docs/api-reference"),

@@ -132,10 +132,11 @@ class CostBased(Strategy):
 class UptimeLatency(Strategy):
     """The best of a few drawn by chance, by what a request there is expected to cost: its time, or how long the place has given
     no sign of life, more the more requests wait there for their first token, divided by a power of the success rate, which
-    charges what a failure costs. Of nearly equal ones, by chance.
+    charges what a failure costs. Of nearly equal ones, by chance: `equal` is a share of the best one's time to begin, since
+    what the answer takes from there is much the same everywhere.
 
-    Who is unknown is explored, by one request at a time. Who was not heard of for `stale` seconds is tried again when it looks
-    nearly as good, or else by one decision in `explore_every`.
+    Who is unknown is explored, by one request at a time. Who was not heard of for `stale` seconds is tried again by one
+    decision in `explore_every`: a share of the requests, because whoever is sent to look at a slower place pays for it.
     """
 
     draws = 3
@@ -146,7 +147,7 @@ class UptimeLatency(Strategy):
         self._stale = stale
         self._explore = 1.0 / explore_every
         self._power = uptime_power
-        self._near = 1.0 + equal
+        self._equal = equal
 
     def choose(self, nodes: Sequence[Node], ask: Ask) -> Node:
         typical = 0.0
@@ -156,7 +157,9 @@ class UptimeLatency(Strategy):
                 return _any(new, ask.rng)
             typical = _typical(nodes, ask)
         costs = [self.cost(node, ask, typical) for node in nodes]
-        near = min(costs) * self._near
+        best = min(costs)
+        begins = nodes[costs.index(best)].speed.expected(ask.facts.input_tokens, ask.facts.stream)
+        near = best + self._equal * (best if begins is None else begins)
         if max(costs) > near:
             explored = self._explored(nodes, costs, near, ask)
             if explored is not None:
@@ -184,15 +187,13 @@ class UptimeLatency(Strategy):
     def _explored(self, nodes: Sequence[Node], costs: list[float], near: float, ask: Ask) -> Node | None:
         """One of the worse ones whose figures are old, if its turn has come."""
         group = nodes[0].group
-        turn = group.explore >= 1.0
-        group.explore = 1.0 if turn else group.explore + self._explore
+        if group.explore < 1.0:
+            group.explore += self._explore
+            return None
         for node, cost in zip(nodes, costs, strict=True):
             if near < cost < _NEVER and not node.in_flight and ask.now - (node.speed.seen or ask.now) >= self._stale:
-                if cost <= _WORTH_A_LOOK * near:
-                    return node
-                if turn:
-                    group.explore = 0.0
-                    return node
+                group.explore = 0.0
+                return node
         return None
 
     def _new(self, node: Node, ask: Ask) -> bool:
@@ -207,7 +208,6 @@ class UptimeLatency(Strategy):
 _DOUBTFUL = 0.6
 """Who has only failed twice is no unknown any more."""
 
-_WORTH_A_LOOK = 1.25
 _NEVER = float("inf")
 
 

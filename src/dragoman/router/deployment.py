@@ -15,9 +15,10 @@ class Terms(Struct, frozen=True, kw_only=True):
 
     `weight`: its share in a shuffle. `order`: lower is asked first, the others only when those cannot be. `rpm`, `tpm`:
     requests and tokens a minute; `max_parallel`: requests at once. `input_rate`, `output_rate`: nano-dollars per million
-    tokens. `cooldown`: seconds of its first ejection. `timeout`, `stream_timeout`: seconds of one attempt. `retries`: how
-    often a request that this group was asked is tried again. `defaults`: parameters of a request that does not give them.
-    `info`: what the configuration says about the model (LiteLLM's model_info).
+    tokens. `cooldown`: seconds of its first ejection. `timeout`: seconds of one attempt; of a stream `stream_timeout`, or else
+    `timeout`, until its first token and between two pieces. `retries`: how often a request that this group was asked is tried
+    again. `defaults`: parameters of a request that does not give them. `info`: what the configuration says about the model
+    (LiteLLM's model_info).
     """
 
     weight: float | None = None

@@ -11,13 +11,17 @@ Nothing of the router's state is imported here: the SDK's plain call needs no mo
 from __future__ import annotations
 
 from random import Random
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
 from dragoman.core.errors import CallError, DragomanError
 from dragoman.router.deployment import Deployment
 from dragoman.router.retry import RetryPolicy, wait_before_retry
+
+if TYPE_CHECKING:
+    from dragoman.router.continuation import ContinuationPolicy, Rest
+    from dragoman.router.state import Attempt
 
 
 class Wait(Struct, frozen=True):
@@ -39,20 +43,42 @@ class Exhausted(Struct, frozen=True, kw_only=True):
 Step = Deployment | Wait | Exhausted
 
 
-class Sessionlike(Protocol):
-    """What the engine needs of a session. `now` is its monotonic clock; token counts are 0 where they are not known.
-
-    `changes`: what the latest attempt's request is to have different, as field -> value. `drops`: who is left out, and why.
-    """
+class Chooser(Protocol):
+    """What the call loop asks who is next. `now` is its monotonic clock. `hedging`: it is a `Capable` that may hedge."""
 
     @property
-    def changes(self) -> dict[str, Any] | None: ...
-    def drops(self, now: float) -> tuple[Any, ...]: ...
+    def hedging(self) -> bool: ...
     def next(self, now: float) -> Step: ...
     def failed(self, error: BaseException, now: float) -> None: ...
     def started(self, now: float) -> None: ...
+
+
+class Sessionlike(Chooser, Protocol):
+    """What the engine needs of a session. Token counts are 0 where they are not known.
+
+    `changes`: what the latest attempt's request is to have different, as field -> value. `drops`: who is left out, and why.
+    `continuation`: where it is not None, a `Capable` says who writes the rest of a stream.
+    """
+
+    @property
+    def continuation(self) -> ContinuationPolicy | None: ...
+    @property
+    def changes(self) -> dict[str, Any] | None: ...
+    def drops(self, now: float) -> tuple[Any, ...]: ...
     def succeeded(self, now: float, *, input_tokens: int = 0, output_tokens: int = 0) -> None: ...
     def cancelled(self, now: float) -> None: ...
+
+
+class Capable(Sessionlike, Protocol):
+    """One with policy. An attempt of its `trail` says which of several that run at once is meant."""
+
+    @property
+    def trail(self) -> list[Attempt]: ...
+    def failed(self, error: BaseException, now: float, attempt: Attempt | None = None) -> None: ...
+    def hedge_after(self) -> float | None: ...
+    def hedge(self, now: float) -> Attempt | None: ...
+    def won(self, attempt: Attempt, now: float) -> None: ...
+    def go_on(self, now: float, rest: Rest) -> Deployment | None: ...
 
 
 class Direct:
@@ -60,6 +86,8 @@ class Direct:
 
     __slots__ = ("_deployments", "_errors", "_retry", "_rng", "_waited")
     changes = None
+    hedging = False
+    continuation = None
 
     def __init__(self, deployments: tuple[Deployment, ...], retry: RetryPolicy, rng: Random) -> None:
         self._deployments = deployments

@@ -12,9 +12,9 @@ from dragoman.router.retry import Budget
 from dragoman.router.speed import Speed
 
 
-class HedgePolicy(Struct, frozen=True, kw_only=True):
-    """`share`: hedges per request, with `reserve` saved up at most. `quantile` of the time to first token, not under
-    `at_least` seconds. `most_cost`: nano-dollars that one hedge may cost by estimate; None for any.
+class HedgePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`share`: hedges per request, with `reserve` saved up at most. `quantile` of the time to first token (of answers that come
+    whole, to their end), not under `at_least` seconds. `most_cost`: nano-dollars that a hedge may cost by estimate, or None.
     """
 
     share: float = 0.05
@@ -27,9 +27,9 @@ class HedgePolicy(Struct, frozen=True, kw_only=True):
         return Budget(share=self.share, reserve=self.reserve)
 
 
-def hedge_after(policy: HedgePolicy, speed: Speed) -> float | None:
+def hedge_after(policy: HedgePolicy, speed: Speed, *, stream: bool) -> float | None:
     """Seconds after its begin at which a silent attempt is hedged; None while its speed is not known well enough."""
-    learnt = speed.first_token_quantile(policy.quantile)
+    learnt = speed.quantile(policy.quantile, stream=stream)
     return None if learnt is None else max(policy.at_least, learnt)
 
 

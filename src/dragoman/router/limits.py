@@ -14,6 +14,10 @@ LARGEST_EXACT = 100_000
 """Requests a minute up to which a sliding window remembers each one (8 bytes each); a larger limit has a fixed window."""
 
 
+_INSTANT = 1e-6
+"""Seconds that are left of a minute when rounding says that none are."""
+
+
 class SlidingRequests:
     """At most `limit` admissions in any 60 seconds. O(1): a ring of the last `limit` times; the oldest must be a minute old."""
 
@@ -26,7 +30,10 @@ class SlidingRequests:
 
     def wait(self, now: float) -> float:
         """Seconds until one more is admitted; 0 when it is now."""
-        return max(0.0, self._at[self._next] + MINUTE - now) if self.limit else MINUTE
+        if not self.limit:
+            return MINUTE
+        oldest = self._at[self._next]
+        return 0.0 if oldest <= now - MINUTE else max(oldest + MINUTE - now, _INSTANT)
 
     def take(self, now: float) -> None:
         self._at[self._next] = now

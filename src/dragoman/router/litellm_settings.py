@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
-from msgspec import Struct, structs
+from msgspec import Struct, ValidationError, convert, structs
 
 from dragoman.core.errors import ConfigurationError
+from dragoman.router.continuation import INSTRUCTION, ContinuationPolicy
 from dragoman.router.fallback import ANY, Fallbacks, read_lists, read_names
 from dragoman.router.health import HealthPolicy
+from dragoman.router.hedge import HedgePolicy
 from dragoman.router.retry import RetryPolicy
 from dragoman.router.state import Settings
+
+Policy_ = TypeVar("Policy_", bound=Struct)
 
 
 class RouterArguments(Struct, frozen=True, kw_only=True):
@@ -46,6 +50,8 @@ def read_arguments(given: Mapping[str, Any]) -> RouterArguments:
         group_retry=group_retry,
         health=_health(said),
         fallbacks=_fallbacks(said),
+        hedge=_policy(said.get("hedge"), "hedge", HedgePolicy()),
+        continuation=_continuation(said),
         max_parallel=_whole(said, "default_max_parallel_requests", None),
         tag_filtering=bool(said.get("enable_tag_filtering", False)),
         all_tags=not said.get("tag_filtering_match_any", True),
@@ -53,8 +59,13 @@ def read_arguments(given: Mapping[str, Any]) -> RouterArguments:
     return RouterArguments(
         settings=settings,
         rest={name: said[name] for name in _FOR_CALLS if name in said},
-        warnings=tuple(f"Router: {name} is not obeyed: {why}" for name, why in _NOT_OBEYED.items() if said.get(name)),
+        warnings=tuple(f"Router: {name} is not obeyed: {why}" for name, why in _NOT_OBEYED.items() if _lost(said, name)),
     )
+
+
+def _lost(said: Mapping[str, Any], name: str) -> bool:
+    """An address of Redis is for the cache, where there is one."""
+    return bool(said.get(name)) and not (name in _REDIS and said.get("cache_responses"))
 
 
 def _strategy(given: Any) -> str:
@@ -81,6 +92,27 @@ def _health(said: Mapping[str, Any]) -> HealthPolicy:
         base=_seconds(said, "cooldown_time", rules.base),
         allowed=_by_kind(said.get("allowed_fails_policy"), _ALLOWED, "allowed_fails_policy"),
     )
+
+
+def _continuation(said: Mapping[str, Any]) -> ContinuationPolicy | None:
+    """LiteLLM's switch asks every model for the rest, by an instruction; without one only those that take prefill are asked."""
+    asked = said.get("enable_mid_stream_fallback_continuation")
+    usual = ContinuationPolicy(instruction=INSTRUCTION) if asked else ContinuationPolicy()
+    return _policy(said.get("continuation", asked is not False), "continuation", usual)
+
+
+def _policy(given: Any, place: str, usual: Policy_) -> Policy_ | None:
+    """True for the usual one, a dict of what is different, or one that is ready; False for none."""
+    if given is None or given is False:
+        return None
+    if given is True or isinstance(given, type(usual)):
+        return usual if given is True else given
+    try:
+        return convert({**structs.asdict(usual), **given}, type(usual))
+    except (TypeError, ValidationError) as problem:
+        raise ConfigurationError(
+            f"{place}: {problem}; expected True, False, or a dict of {', '.join(usual.__struct_fields__)}"
+        ) from None
 
 
 def _fallbacks(said: Mapping[str, Any]) -> Fallbacks:
@@ -144,9 +176,14 @@ def _seconds(said: Mapping[str, Any], name: str, default: float) -> float:
 _OBEYED = frozenset(
     "num_retries retry_after retry_policy model_group_retry_policy allowed_fails allowed_fails_policy cooldown_time "
     "disable_cooldowns fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks max_fallbacks "
-    "routing_strategy routing_strategy_args default_max_parallel_requests enable_tag_filtering tag_filtering_match_any".split()
+    "routing_strategy routing_strategy_args default_max_parallel_requests enable_tag_filtering tag_filtering_match_any "
+    "enable_mid_stream_fallback_continuation continuation hedge".split()
 )
+_REDIS = ("redis_url", "redis_host", "redis_port", "redis_password", "redis_db")
 _FOR_CALLS = (
+    "cache_responses",
+    "cache_kwargs",
+    *_REDIS,
     "model_list",
     "model_group_alias",
     "timeout",
@@ -162,13 +199,12 @@ _ALWAYS_SO = frozenset(
 
 _ALONE = "one process keeps its own state"
 _NOT_OBEYED = {
-    **dict.fromkeys(("redis_url", "redis_host", "redis_port", "redis_password", "redis_db"), _ALONE),
-    **dict.fromkeys(("cache_responses", "cache_kwargs", "caching_groups"), "caching is the gateway's"),
+    **dict.fromkeys(_REDIS, _ALONE),
+    "caching_groups": "an answer is kept under the group that was asked",
     **dict.fromkeys(
         ("provider_budget_config", "alerting_config", "guardrail_list"), "budgets and guardrails are the gateway's"
     ),
     **dict.fromkeys(("assistants_config", "search_tools", "plugins", "routing_groups"), "there is no such thing here"),
-    "enable_mid_stream_fallback_continuation": "a stream that broke after its first token ends in an error",
     **dict.fromkeys(("tag_routing_prefix", "default_priority", "router_general_settings"), "there is no such thing here"),
     **dict.fromkeys(
         ("optional_pre_call_checks", "deployment_affinity_ttl_seconds", "model_group_affinity_config"),

@@ -21,6 +21,7 @@ from dragoman.core.errors import (
     NoDeploymentError,
     RateLimitError,
 )
+from dragoman.router.continuation import ContinuationPolicy, Rest, prefills
 from dragoman.router.deployment import Deployment
 from dragoman.router.direct import Exhausted, Step, Wait
 from dragoman.router.fallback import Chain
@@ -39,6 +40,7 @@ from dragoman.router.state import (
     end_attempt,
     estimated_cost,
     first_token,
+    usual_seconds,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +62,9 @@ class NoCapacityError(NoDeploymentError, RateLimitError):
 
 
 class Session:
-    """A call under policy. `trail` has every attempt, in order; several may run at once when one is hedged."""
+    """A call under policy. `trail` has every attempt, in order; several may run at once when one is hedged. Where an attempt is
+    not named, the latest is meant, or the one that has won.
+    """
 
     __slots__ = (
         "_ask",
@@ -73,6 +77,7 @@ class Session:
         "_group",
         "_groups",
         "_kind",
+        "_meant",
         "_panicked",
         "_patient_until",
         "_policy",
@@ -99,13 +104,22 @@ class Session:
         self._waited = False
         self._patient_until: float | None = None
         self._changes: dict[str, Any] | None = None
+        self._meant: Attempt | None = None
         self.trail: list[Attempt] = []
         self._enter(group)
 
     @property
     def changes(self) -> dict[str, Any] | None:
-        """What a fallback of the request's own wants different in the latest attempt."""
+        """What a fallback of the request's own, or the rest of an answer, wants different in the latest attempt."""
         return self.trail[-1].changes if self.trail else None
+
+    @property
+    def hedging(self) -> bool:
+        return self._policy.settings.hedge is not None
+
+    @property
+    def continuation(self) -> ContinuationPolicy | None:
+        return self._policy.settings.continuation
 
     def next(self, now: float) -> Step:
         """Whom to ask, how long to wait first, or that it is over. Never a Wait that no attempt could follow."""
@@ -120,11 +134,13 @@ class Session:
                 return self._last_resort(now)
 
     def failed(self, error: BaseException, now: float, attempt: Attempt | None = None) -> None:
-        """The attempt (the latest, unless told) failed. Told twice, or before any attempt, it changes nothing."""
+        """The attempt failed. Told twice, or before any attempt, it changes nothing."""
         ended = self._running(attempt)
         if ended is None:
             return
         outcome = failure(error, seconds=now - ended.began)
+        if outcome.kind == "timeout" and self._hurried(ended, now):
+            outcome = Outcome(kind=CANCELLED, seconds=outcome.seconds)
         self._end(ended, outcome, now)
         if isinstance(error, CallError):
             self._error, self._kind = error, outcome.kind
@@ -156,7 +172,7 @@ class Session:
     def hedge_after(self) -> float | None:
         """Seconds after its begin at which the running attempt, still silent, is to be hedged; None for never."""
         hedge = self._policy.settings.hedge
-        return None if hedge is None else hedge_after(hedge, self.trail[-1].node.speed)
+        return None if hedge is None else hedge_after(hedge, self.trail[-1].node.speed, stream=self._facts.stream)
 
     def hedge(self, now: float) -> Attempt | None:
         """A second attempt elsewhere in the group, begun; None when nobody is there or the budget says no."""
@@ -168,6 +184,30 @@ class Session:
             return None
         self._begin(node, now, "hedge")
         return self.trail[-1]
+
+    def won(self, attempt: Attempt, now: float) -> None:
+        """It was the quicker one: the others are over, and from now on it is the one that is meant."""
+        self._meant = attempt
+        for other in self.trail:
+            if other is not attempt:
+                self.cancelled(now, other)
+
+    def go_on(self, now: float, rest: Rest) -> Deployment | None:
+        """Whom to ask for the rest of a stream that broke off, begun: another of the group, or else the same one; None when
+        nobody can, or when the retry budget is spent.
+        """
+        nodes = self._group.nodes
+        for changes, unfit in (
+            (rest.by_prefill, [node for node in nodes if rest.by_prefill and not prefills(node)]),
+            (rest.by_instruction, []),
+        ):
+            if changes is None:
+                continue
+            node = choose(self._group, self._at(now), [*self._tried, *unfit]) or choose(self._group, self._at(now), unfit)
+            if node is not None:
+                self._changes = {**(self._changes or {}), **changes} or None
+                return self._begin(node, now, "continuation", risk=self._risk) if self._pay(_risk(node, now)) else None
+        return None
 
     # The group the call is at
 
@@ -222,16 +262,21 @@ class Session:
         facts = self._facts
         tokens = facts.input_tokens + facts.output_tokens
         begin_attempt(node, tokens, now)
-        self.trail.append(Attempt(node, now, reserved=tokens, risk=risk, reason=reason, changes=self._changes))
+        self._meant = Attempt(node, now, reserved=tokens, risk=risk, reason=reason, changes=self._changes)
+        self.trail.append(self._meant)
         self._tried.append(node)
         self._count += 1
         return node.deployment
 
     def _running(self, attempt: Attempt | None) -> Attempt | None:
         """The attempt that is meant, if it has not ended."""
-        if attempt is None:
-            attempt = self.trail[-1] if self.trail else None
-        return attempt if attempt is not None and attempt.outcome is None else None
+        meant = self._meant if attempt is None else attempt
+        return meant if meant is not None and meant.outcome is None else None
+
+    def _hurried(self, attempt: Attempt, now: float) -> bool:
+        """Whether the caller's deadline has ended it before its usual time: then nobody but the caller was slow."""
+        deadline, usual = self._facts.deadline, usual_seconds(attempt, self._facts)
+        return deadline is not None and now >= deadline and usual is not None and now - attempt.began < usual
 
     def _end(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         if attempt.risk is not None:
@@ -344,7 +389,21 @@ def _soonest(drops: tuple[Drop, ...]) -> float | None:
 class Guarded:
     """A session whose every step holds a lock: for a policy that several threads share."""
 
-    __slots__ = ("_lock", "_session", "cancelled", "drops", "failed", "next", "started", "succeeded")
+    __slots__ = (
+        "_lock",
+        "_session",
+        "cancelled",
+        "drops",
+        "failed",
+        "go_on",
+        "hedge",
+        "hedge_after",
+        "hedging",
+        "next",
+        "started",
+        "succeeded",
+        "won",
+    )
 
     def __init__(self, session: Session, lock: AbstractContextManager[Any]) -> None:
         self._session = session
@@ -355,6 +414,15 @@ class Guarded:
         self.succeeded = self._held(session.succeeded)
         self.cancelled = self._held(session.cancelled)
         self.drops = self._held(session.drops)
+        self.hedging = session.hedging
+        self.hedge_after = self._held(session.hedge_after)
+        self.hedge = self._held(session.hedge)
+        self.won = self._held(session.won)
+        self.go_on = self._held(session.go_on)
+
+    @property
+    def continuation(self) -> ContinuationPolicy | None:
+        return self._session.continuation
 
     @property
     def trail(self) -> list[Attempt]:

@@ -28,13 +28,13 @@ def size_class(input_tokens: int) -> int:
 class Speed:
     """`seen` is when it was last learnt from (seconds). All values are seconds, `rate` is tokens a second."""
 
-    __slots__ = ("_firsts", "_place", "_rate_at", "_stamps", "_values", "rate", "seen")
+    __slots__ = ("_firsts", "_rate_at", "_stamps", "_values", "_wholes", "rate", "seen")
 
     def __init__(self) -> None:
         self._values: list[float | None] = [None] * (2 * _CLASSES)
         self._stamps = [0.0] * (2 * _CLASSES)
         self._firsts: list[float] = []
-        self._place = 0
+        self._wholes: list[float] = []
         self._rate_at = 0.0
         self.rate: float | None = None
         self.seen: float | None = None
@@ -47,11 +47,13 @@ class Speed:
         size = size_class(input_tokens)
         if first_token is None:
             self._blend(_CLASSES + size, seconds, now)
-            if not good:
+            if good:
+                _keep(self._wholes, seconds)
+            else:
                 self._blend(size, seconds, now)
             return
         self._blend(size, first_token, now)
-        self._remember(first_token)
+        _keep(self._firsts, first_token)
         taken = seconds - first_token
         if output_tokens >= _FEW and taken > 0:
             rate = output_tokens / taken
@@ -64,10 +66,11 @@ class Speed:
         value = self._values[start + size_class(input_tokens) if input_tokens >= SIZES[0] else start]
         return self._nearest(start) if value is None else value
 
-    def first_token_quantile(self, share: float) -> float | None:
-        """Of the last 64 times to first token; None while there are too few to tell."""
-        count = len(self._firsts)
-        return sorted(self._firsts)[min(count - 1, int(share * count))] if count >= 2 * _FEW else None
+    def quantile(self, share: float, *, stream: bool) -> float | None:
+        """Of the last 64 times to the first token of a `stream`, or of a whole answer; None while there are too few to tell."""
+        times = self._firsts if stream else self._wholes
+        count = len(times)
+        return sorted(times)[min(count - 1, int(share * count))] if count >= 2 * _FEW else None
 
     def _nearest(self, start: int) -> float | None:
         """What other sizes took, else what the other way of answering took: better than nothing."""
@@ -90,9 +93,8 @@ class Speed:
         """How much of a sample is believed when the last one was `then`: the longer ago, the more."""
         return max(FALL, 1.0 - exp((then - now) / MEMORY))
 
-    def _remember(self, first_token: float) -> None:
-        if len(self._firsts) < _KEPT:
-            self._firsts.append(first_token)
-        else:
-            self._firsts[self._place] = first_token
-            self._place = (self._place + 1) % _KEPT
+
+def _keep(times: list[float], seconds: float) -> None:
+    times.append(seconds)
+    if len(times) > _KEPT:
+        del times[0]

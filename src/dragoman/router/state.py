@@ -17,6 +17,7 @@ from msgspec import Struct
 from dragoman.router import health as health_rules
 from dragoman.router.affinity import seed_of
 from dragoman.router.capability import DEFAULT_TAG, KnownFacts, ModelFacts, Needs
+from dragoman.router.continuation import ContinuationPolicy
 from dragoman.router.deployment import Deployment
 from dragoman.router.fallback import Fallbacks, Hop
 from dragoman.router.health import Health, HealthPolicy
@@ -69,9 +70,9 @@ class Ask:
 
 class Settings(Struct, frozen=True, kw_only=True):
     """The policy of a router. `group_retry` and `group_strategy` are for groups by name. `retry_share` and `retry_reserve`:
-    see `retry.Budget`. `patience`: as in RequestFacts. `fixed_windows`: limits by the minute instead of any 60 seconds.
-    `max_parallel`: of a deployment that names none. `tag_filtering`: untagged requests go to deployments tagged `default`;
-    `all_tags`: a deployment must have each tag of a request, not one.
+    see `retry.Budget`. `hedge`, `continuation`: None for never. `patience`: as in RequestFacts. `fixed_windows`: limits by the
+    minute instead of any 60 seconds. `max_parallel`: of a deployment that names none. `tag_filtering`: untagged requests go to
+    deployments tagged `default`; `all_tags`: a deployment must have each tag of a request, not one.
     """
 
     strategy: str = "uptime-latency"
@@ -84,6 +85,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     health: HealthPolicy = HealthPolicy()
     fallbacks: Fallbacks = Fallbacks()
     hedge: HedgePolicy | None = None
+    continuation: ContinuationPolicy | None = ContinuationPolicy()
     patience: float = 0.0
     fixed_windows: bool = False
     tag_filtering: bool = False
@@ -289,6 +291,11 @@ def first_token(attempt: Attempt, now: float) -> None:
     attempt.first_token = now
     if attempt.node.health.in_a_row:
         health_rules.answered(attempt.node.health, attempt.began)
+
+
+def usual_seconds(attempt: Attempt, facts: RequestFacts) -> float | None:
+    """What such an answer takes there, to its first token or as a whole; None when nothing is known."""
+    return attempt.node.speed.expected(facts.input_tokens, facts.stream)
 
 
 def end_attempt(attempt: Attempt, outcome: Outcome, facts: RequestFacts, now: float) -> bool:

@@ -1,6 +1,7 @@
 """One transport for all URLs: the scheme decides who carries a request. Each is built when it is first needed.
 
-`http` and `https` go over a real connection, `local` to the model in a child process, `demo` to the one in this process.
+`http` and `https` go over a real connection, `local` to the model in a child process, `demo` to the one in this process,
+`custom` to a handler of the user's.
 """
 
 from __future__ import annotations
@@ -95,6 +96,18 @@ def _demo_async(_: Any) -> Any:
     return AsyncDemoTransport()
 
 
+def _custom(_: Any) -> Any:
+    from dragoman.transport.custom import CustomTransport  # noqa: PLC0415 - as above
+
+    return CustomTransport()
+
+
+def _custom_async(_: Any) -> Any:
+    from dragoman.transport.custom import AsyncCustomTransport  # noqa: PLC0415 - as above
+
+    return AsyncCustomTransport()
+
+
 def _local(http: Callable[[], Any]) -> Any:
     from dragoman.transport.local import LocalTransport  # noqa: PLC0415 - as above
 
@@ -108,8 +121,14 @@ def _local_async(http: Callable[[], Any]) -> Any:
 
 
 Builder = Callable[[Callable[[], Any]], Any]
-_SYNC: dict[str, Builder] = {"http": _http, "https": _http, "demo": _demo, "local": _local}
-_ASYNC: dict[str, Builder] = {"http": _http_async, "https": _http_async, "demo": _demo_async, "local": _local_async}
+_SYNC: dict[str, Builder] = {"http": _http, "https": _http, "demo": _demo, "local": _local, "custom": _custom}
+_ASYNC: dict[str, Builder] = {
+    "http": _http_async,
+    "https": _http_async,
+    "demo": _demo_async,
+    "local": _local_async,
+    "custom": _custom_async,
+}
 
 
 def _builder(builders: dict[str, Builder], scheme: str) -> Builder:

@@ -17,6 +17,7 @@ import httpx2
 
 from dragoman.core.http import HttpRequest, HttpResponse, Timeouts, TransportFailure
 from dragoman.transport import http_shared as shared
+from dragoman.transport.content_coding import Inflater
 
 
 class HttpTransport:
@@ -29,6 +30,10 @@ class HttpTransport:
     @cached_property
     def _client(self) -> httpx2.Client:
         return httpx2.Client(**shared.client_options(self._options))
+
+    @cached_property
+    def _requests(self) -> shared.Requests:
+        return shared.Requests(self._client)
 
     def send(self, request: HttpRequest, timeouts: Timeouts) -> HttpResponse:
         with contextlib.closing(self._open(request, timeouts, whole=True)) as stream:
@@ -52,7 +57,7 @@ class HttpTransport:
         now = time.monotonic()
         deadlines = shared.Deadlines(timeouts, now, whole=whole)
         limit, kind = deadlines.next(now)
-        built = shared.build_request(client, request, timeouts, read=shared.finite(limit - now))
+        built = self._requests.build(request, timeouts, read=shared.finite(limit - now))
         try:
             response = client.send(built, stream=True)
         except httpx2.HTTPError as error:
@@ -79,8 +84,10 @@ class HttpStream:
 
     def read(self) -> bytes:
         try:
+            if self._inflater is None:
+                return b"" if self._ended else self._piece()
             while not self._ready and not self._ended:
-                self._read_more()
+                self._inflate(self._piece(), self._inflater)
         except BaseException:
             self._response.close()
             raise
@@ -97,7 +104,8 @@ class HttpStream:
             self.read()
         self.close()
 
-    def _read_more(self) -> None:
+    def _piece(self) -> bytes:
+        """What comes next of the body as it travels, b"" at its end."""
         now = time.monotonic()
         limit, kind = self._deadlines.next(now)
         if limit <= now:
@@ -114,13 +122,10 @@ class HttpStream:
             raise shared.failure(error, kind) from error
         self._deadlines.piece_came()
         self._ended = not data
-        self._take(data)
+        return data
 
-    def _take(self, data: bytes) -> None:
-        if self._inflater is None:
-            if data:
-                self._ready.append(data)
-        elif data:
-            self._ready.extend(self._inflater.feed(data))
+    def _inflate(self, data: bytes, inflater: Inflater) -> None:
+        if data:
+            self._ready.extend(inflater.feed(data))
         else:
-            self._inflater.finish()
+            inflater.finish()

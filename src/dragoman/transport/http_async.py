@@ -16,6 +16,7 @@ import httpx2
 
 from dragoman.core.http import HttpRequest, HttpResponse, Timeouts, TransportFailure
 from dragoman.transport import http_shared as shared
+from dragoman.transport.content_coding import Inflater
 
 _GRACE = 0.05
 """Seconds that httpx2's own timeouts get to fire before we cut a head that drips in: a TLS handshake that is cancelled
@@ -32,6 +33,10 @@ class HttpAsyncTransport:
     @cached_property
     def _client(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(**shared.client_options(self._options))
+
+    @cached_property
+    def _requests(self) -> shared.Requests:
+        return shared.Requests(self._client)
 
     async def send(self, request: HttpRequest, timeouts: Timeouts) -> HttpResponse:
         stream = await self._open(request, timeouts, whole=True)
@@ -58,7 +63,7 @@ class HttpAsyncTransport:
         now = asyncio.get_running_loop().time()
         deadlines = shared.Deadlines(timeouts, now, whole=whole)
         limit, kind = deadlines.next(now)
-        built = shared.build_request(client, request, timeouts, read=shared.finite(limit - now))
+        built = self._requests.build(request, timeouts, read=shared.finite(limit - now))
         try:
             async with asyncio.timeout_at(shared.finite(limit + _GRACE)):
                 response = await client.send(built, stream=True)
@@ -87,8 +92,10 @@ class HttpAsyncStream:
 
     async def read(self) -> bytes:
         try:
+            if self._inflater is None:
+                return b"" if self._ended else await self._piece()
             while not self._ready and not self._ended:
-                await self._read_more()
+                self._inflate(await self._piece(), self._inflater)
         except BaseException:
             await self._response.aclose()
             raise
@@ -107,7 +114,8 @@ class HttpAsyncStream:
         finally:
             await self.aclose()
 
-    async def _read_more(self) -> None:
+    async def _piece(self) -> bytes:
+        """What comes next of the body as it travels, b"" at its end."""
         limit, kind = self._deadlines.next(self._now())
         try:
             async with asyncio.timeout_at(shared.finite(limit)):
@@ -118,13 +126,10 @@ class HttpAsyncStream:
             raise shared.overdue(kind) from None
         self._deadlines.piece_came()
         self._ended = self._ended or not data
-        self._take(data)
+        return data
 
-    def _take(self, data: bytes) -> None:
-        if self._inflater is None:
-            if data:
-                self._ready.append(data)
-        elif data:
-            self._ready.extend(self._inflater.feed(data))
+    def _inflate(self, data: bytes, inflater: Inflater) -> None:
+        if data:
+            self._ready.extend(inflater.feed(data))
         else:
-            self._inflater.finish()
+            inflater.finish()

@@ -7,6 +7,7 @@ Redirects are not followed and cookies not kept: a provider's answer is handed o
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
@@ -21,6 +22,9 @@ END_GRACE = 0.05
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a whole answer that `send` takes, if not told otherwise."""
+
+_REMEMBERED = 1024
+"""Addresses, and headers of requests, that a client's requests are written with once."""
 
 _KINDS: tuple[tuple[type[Exception], str, bool], ...] = (
     (httpx2.ConnectTimeout, "connect_timeout", False),
@@ -71,15 +75,39 @@ def client_options(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def build_request(client: Any, request: HttpRequest, timeouts: Timeouts, *, read: float | None) -> Any:
-    """httpx2's request. `read` is its timeout for the head, in seconds. Raises ValueError for what must not be sent."""
-    split_url(request.url)
-    check_headers(request.headers)
-    connect = min(_or_infinite(timeouts.connect), _or_infinite(timeouts.total))
-    limits = httpx2.Timeout(None, connect=finite(connect), pool=finite(connect), read=read)
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers]
+class Requests:
+    """Writes requests as httpx2 wants them, for one of its clients. Addresses and headers come again and again: they are read
+    and checked once.
+    """
+
+    def __init__(self, client: httpx2.Client | httpx2.AsyncClient) -> None:
+        self._usual = client.headers.raw
+        self._address = lru_cache(maxsize=_REMEMBERED)(_checked_url)
+        self._headers = lru_cache(maxsize=_REMEMBERED)(self._checked_headers)
+
+    def build(self, request: HttpRequest, timeouts: Timeouts, *, read: float | None) -> httpx2.Request:
+        """`read` is its timeout for the head, in seconds. Raises ValueError for what must not be sent."""
+        connect = finite(min(_or_infinite(timeouts.connect), _or_infinite(timeouts.total)))
+        return httpx2.Request(
+            request.method,
+            self._address(request.url),
+            headers=self._headers(request.headers),
+            content=request.body,
+            extensions={"timeout": {"connect": connect, "read": read, "write": None, "pool": connect}},
+        )
+
+    def _checked_headers(self, headers: Headers) -> list[tuple[bytes, bytes]]:
+        """The client's own, but for those that the request says otherwise, and the request's."""
+        check_headers(headers)
+        own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        said = {name.lower() for name, _ in own}
+        return [pair for pair in self._usual if pair[0].lower() not in said] + own
+
+
+def _checked_url(url: str) -> httpx2.URL:
+    split_url(url)
     try:
-        return client.build_request(request.method, request.url, headers=headers, content=request.body, timeout=limits)
+        return httpx2.URL(url)
     except httpx2.InvalidURL as problem:
         raise ValueError(f"url: {problem}") from None
 

@@ -26,6 +26,10 @@ from support.natives.others import (
     converse_stream,
     gemini_answer,
     gemini_stream,
+    generate_answer,
+    generate_stream,
+    generation_answer,
+    generation_stream,
     invoke_stream,
     ollama_answer,
     ollama_stream,
@@ -45,6 +49,10 @@ LACKS: dict[str, frozenset[str]] = {
     "bedrock_converse": frozenset({"refusal", "reasoning tokens"}),
     "cohere_chat": frozenset({"refusal", "content_filter"}),
     "ollama_chat": frozenset({"refusal", "content_filter", "cached tokens", "reasoning tokens"}),
+    "ollama_generate": frozenset({"calls", "refusal", "content_filter", "cached tokens", "reasoning tokens"}),
+    "huggingface_completions": frozenset(
+        {"calls", "thinking", "refusal", "content_filter", "cached tokens", "reasoning tokens"}
+    ),
     "replicate_chat": frozenset(
         {"calls", "thinking", "refusal", "content_filter", "length", "cached tokens", "reasoning tokens"}
     ),
@@ -77,6 +85,8 @@ ANSWERS: dict[str, Writer] = {
     "ollama_chat": ollama_answer,
     "openai_completions": completion_answer,
     "replicate_chat": replicate_answer,
+    "ollama_generate": generate_answer,
+    "huggingface_completions": generation_answer,
 }
 STREAMS: dict[str, Writer] = {
     "openai_chat": chat_stream,
@@ -91,4 +101,6 @@ STREAMS: dict[str, Writer] = {
     "ollama_chat": ollama_stream,
     "openai_completions": completion_stream,
     "replicate_chat": replicate_stream,
+    "ollama_generate": generate_stream,
+    "huggingface_completions": generation_stream,
 }

@@ -57,6 +57,8 @@ FAILURES: dict[str, Callable[[int, str], Json]] = {
     "gemini_vertex": gemini_failure,
     "cohere_chat": lambda _, message: {"id": "e", "message": message},
     "ollama_chat": lambda _, message: {"error": message},
+    "ollama_generate": lambda _, message: {"error": message},
+    "huggingface_completions": lambda _, message: {"error": message},
     "replicate_chat": lambda status, message: {"title": "Failed", "detail": message, "status": status},
 }
 
@@ -75,6 +77,8 @@ BROKEN: dict[str, bytes] = {
     "gemini_vertex": events(gemini_failure(503, OVERLOADED)),
     "cohere_chat": events({"type": "message-end", "delta": {"finish_reason": "ERROR", "error": OVERLOADED}}, named=True),
     "ollama_chat": (encoded({"error": OVERLOADED}) + "\n").encode(),
+    "ollama_generate": (encoded({"error": OVERLOADED}) + "\n").encode(),
+    "huggingface_completions": events({"error": OVERLOADED, "error_type": "overloaded"}),
     "replicate_chat": f"event: error\ndata: {encoded({'detail': OVERLOADED})}\n\n".encode(),
 }
 """What comes inside a stream in place of its rest."""

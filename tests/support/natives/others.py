@@ -251,6 +251,35 @@ def ollama_stream(said: Said) -> bytes:
     return "".join(encoded(line) + "\n" for line in [*lines, end]).encode()
 
 
+# ----------------------------------------------------------------------------------------------------------- ollama_generate
+def generate_answer(said: Said) -> bytes:
+    thought = {"thinking": said.thinking} if said.thinking else {}
+    return encoded({**OLLAMA_HEAD, "response": said.text, **thought, **ollama_end(said)}).encode()
+
+
+def generate_stream(said: Said) -> bytes:
+    pieces: list[Json] = [{"response": "", "thinking": piece} for piece in halves(said.thinking)]
+    pieces += [{"response": piece} for piece in halves(said.text)]
+    lines = [{**OLLAMA_HEAD, **piece, "done": False} for piece in pieces]
+    return "".join(encoded(line) + "\n" for line in [*lines, {**OLLAMA_HEAD, "response": "", **ollama_end(said)}]).encode()
+
+
+# --------------------------------------------------------------------------------------------------- huggingface_completions
+def generation_details(said: Said) -> Json:
+    return {"finish_reason": "length" if said.finish == "length" else "eos_token", "generated_tokens": said.counts[1]}
+
+
+def generation_answer(said: Said) -> bytes:
+    details = {**generation_details(said), "prefill": [{"text": "x"}] * said.counts[0]}
+    return encoded([{"generated_text": said.text, "details": details}]).encode()
+
+
+def generation_stream(said: Said) -> bytes:
+    tokens = [{"token": {"text": piece, "special": False}, "generated_text": None} for piece in halves(said.text)]
+    details = {**generation_details(said), "input_length": said.counts[0]}
+    return events(*tokens, {"token": {"text": "</s>", "special": True}, "generated_text": said.text, "details": details})
+
+
 # ----------------------------------------------------------------------------------------------------------- replicate_chat
 def replicate_answer(said: Said) -> bytes:
     metrics = {"input_token_count": said.counts[0], "output_token_count": said.counts[1]}

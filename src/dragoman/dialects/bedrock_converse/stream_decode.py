@@ -7,7 +7,7 @@ should it get lost, with the bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from dragoman.core import events as ev
@@ -70,7 +70,7 @@ class ConverseStreamDecoder:
             self._end(out)
         return out
 
-    def _run(self, read: Callable[[bytes], list[Message]], chunk: bytes) -> list[ev.Event]:
+    def _run(self, read: Callable[[bytes], Iterable[Message]], chunk: bytes) -> list[ev.Event]:
         out: list[ev.Event] = []
         try:
             for message in read(chunk):

@@ -36,12 +36,15 @@ THINKING = ("<thinking>", "</thinking>")
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """Who answered, in the words of the request, and the way there: `attempts` and `meta` as they are to be written."""
+    """Who answered, in the words of the request, and the way there: `attempts` as they are to be written. `cached`: nobody was
+    asked.
+    """
 
     provider: str = ""
     model: str = ""
     attempts: tuple[dict[str, Any], ...] = ()
     cost: float | None = None
+    cached: bool = False
     warnings: tuple[Warning, ...] = ()
 
     def ids(self) -> dict[str, str]:
@@ -70,6 +73,8 @@ def meta(usage: Usage | None, source: Source, warnings: tuple[Warning, ...] = ()
     counts = encode_usage(usage or NO_USAGE)
     flat = {key: counts[key] for key in ("prompt_tokens", "completion_tokens", "total_tokens")}
     found: dict[str, Any] = {"usage": counts, **flat, "attempts": list(source.attempts)}
+    if source.cached:
+        found["cached"] = True
     told = [*source.warnings, *warnings]
     if told:
         found["warnings"] = [{"field": one.field, "message": one.message, "code": one.code} for one in told]

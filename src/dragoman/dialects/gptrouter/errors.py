@@ -30,7 +30,7 @@ _STATUSES: dict[type[e.DragomanError], int] = {
 }
 """Class -> the status it is told with; a class that is not here is told as its nearest ancestor that is."""
 
-_OWN = frozenset({401, 403, 500})
+_OWN = frozenset({401, 403, 500, 503})
 """What the gateway itself, and no provider, fails or refuses with."""
 
 

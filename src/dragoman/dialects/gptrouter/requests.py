@@ -18,6 +18,7 @@ from dragoman.dialects.openai_chat.reader import Fields, mismatch, refuse
 
 MAX_CANDIDATES = 32
 MAX_RETRIES = 100
+MAX_MILLISECONDS = 10_000_000_000
 _UNREADABLE = (json.DecodeError, UnicodeDecodeError, RecursionError)
 _CONVERSATION = ("messages", "prompt")
 
@@ -40,13 +41,17 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 
 class Labels(Struct, frozen=True, kw_only=True):
-    """Whose call it is, for the books: `tag`, `user` (createdByUserId), `history`, `app`, and `metadata` as it came."""
+    """Whose call it is, for the books: `tag`, `user` (createdByUserId), `history`, `app`, and `metadata` as it came.
+
+    `prompt`: the stored prompt that is run, as "title@version".
+    """
 
     tag: str = ""
     user: str = ""
     history: str = ""
     app: str = ""
     metadata: dict[str, Any] = {}
+    prompt: str = ""
 
 
 class Generation(Struct, frozen=True, kw_only=True):
@@ -85,8 +90,8 @@ def read_generation(body: bytes, *, needs: Callable[[dict[str, Any], str], None]
 def limits(fields: Fields) -> dict[str, Any]:
     """`timeout` and `maxRetries`, checked."""
     timeout, retries = fields.number("timeout"), fields.integer("maxRetries")
-    if timeout is not None and not 0 < timeout <= 1e10:
-        refuse("timeout", f"expected milliseconds above 0, found {timeout}")
+    if timeout is not None and not 1 <= timeout <= MAX_MILLISECONDS:
+        refuse("timeout", f"expected milliseconds from 1 to {MAX_MILLISECONDS}, found {timeout}")
     if retries is not None and not 0 <= retries <= MAX_RETRIES:
         refuse("maxRetries", f"expected 0 to {MAX_RETRIES}, found {retries}")
     return {"timeout": timeout, "max_retries": retries}
@@ -116,8 +121,8 @@ def read_candidates(fields: Fields) -> tuple[Candidate, ...]:
 def _candidate(fields: Fields, place: int) -> Candidate:
     """The newer clients write names in both spellings."""
     order, timeout = fields.number("order"), fields.number("timeout")
-    if timeout is not None and timeout <= 0:
-        refuse(fields.at("timeout"), f"expected milliseconds above 0, found {timeout}")
+    if timeout is not None and not 1 <= timeout <= MAX_MILLISECONDS:
+        refuse(fields.at("timeout"), f"expected milliseconds from 1 to {MAX_MILLISECONDS}, found {timeout}")
     candidate = Candidate(
         provider=fields.text("providerName") or fields.text("model_provider") or "",
         model=fields.text("modelName") or fields.text("model_name") or "",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dragoman.core import json
 from dragoman.core.chat import ChatResponse, Choice, Logprobs, MediaPart, Part, ReasoningPart, TextPart, ToolCallPart
 from dragoman.core.errors import ResponseDecodeError, error_for
@@ -24,9 +26,12 @@ _SHOWN = 500
 _KNOWN = frozenset({"model", "created_at", "message", "done", "done_reason", "prompt_eval_count", "eval_count", "logprobs"})
 
 
-def decode_response(body: bytes) -> ChatResponse:
+def decode_response(body: bytes, as_chat: Callable[[Body], Body] | None = None) -> ChatResponse:
+    """`as_chat` brings what another endpoint answers into the form of this one."""
     try:
         value = json.decode(body)
+        if as_chat is not None:
+            value = as_chat(value)
         if not value.get("error"):
             return _response(value)
     except UNREADABLE as problem:

@@ -40,12 +40,12 @@ from dragoman.dialects.ollama_chat.words import (
     Body,
 )
 
-_UNSAYABLE = tuple(rule for rule in UNCOMMON if rule[0] not in {*OPTIONS, "logprobs", "top_logprobs"})
+UNSAYABLE = tuple(rule for rule in UNCOMMON if rule[0] not in {*OPTIONS, "logprobs", "top_logprobs"})
 
 
 def encode_request(request: ChatRequest) -> EncodedRequest:
     losses = Losses(NAME, WHO)
-    losses.unsayable(request, _UNSAYABLE)
+    losses.unsayable(request, UNSAYABLE)
     losses.foreign(request.extra, "", NATIVE_FIELDS | RUNTIME_OPTIONS)
     names = _tool_names(request.messages)
     messages = [
@@ -57,16 +57,16 @@ def encode_request(request: ChatRequest) -> EncodedRequest:
     body |= _tools(request, losses)
     said = {"logprobs": request.logprobs or None, "top_logprobs": request.top_logprobs or None}
     body |= {key: value for key, value in said.items() if value is not None}
-    if (form := _format(request.response_format, losses)) is not None:
+    if (form := write_format(request.response_format, losses)) is not None:
         body["format"] = form
-    if (think := _think(request.reasoning, losses)) is not None:
+    if (think := write_think(request.reasoning, losses)) is not None:
         body["think"] = think
     native = taken(request.extra, NAME, NATIVE_FIELDS)
-    options = _options(request) | (native.pop("options", None) or {})
+    options = write_options(request) | (native.pop("options", None) or {})
     return EncodedRequest(body | ({"options": options} if options else {}) | native, tuple(losses.warnings))
 
 
-def _options(request: ChatRequest) -> Body:
+def write_options(request: ChatRequest) -> Body:
     said = {name: getattr(request, field) for field, name in OPTIONS.items()}
     options = {name: value for name, value in said.items() if value is not None}
     if request.stop:
@@ -204,7 +204,7 @@ def _tool(tool: Tool | NativeTool, path: str, losses: Losses) -> Body | None:
     return {"type": "function", "function": function | own(tool.extra, NAME)}
 
 
-def _format(wanted: ResponseFormat | None, losses: Losses) -> str | Body | None:
+def write_format(wanted: ResponseFormat | None, losses: Losses) -> str | Body | None:
     if wanted is None or wanted.kind == "text":
         return None
     losses.foreign(wanted.extra, "response_format")
@@ -213,7 +213,7 @@ def _format(wanted: ResponseFormat | None, losses: Losses) -> str | Body | None:
     return "json" if wanted.schema is None else wanted.schema
 
 
-def _think(asked: Reasoning | None, losses: Losses) -> bool | str | None:
+def write_think(asked: Reasoning | None, losses: Losses) -> bool | str | None:
     if asked is None:
         return None
     losses.foreign(asked.extra, "reasoning")

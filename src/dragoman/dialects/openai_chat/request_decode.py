@@ -249,9 +249,16 @@ def _cached(parts: list[Part], cache_control: dict[str, Any]) -> list[Part]:
 def _tool_message(fields: Fields, legacy_id: str | None) -> Message:
     content = tuple(decode_content(fields.any("content"), fields.at("content")))
     call_id = fields.need_text("tool_call_id") if legacy_id is None else legacy_id
-    result = ToolResultPart(tool_call_id=call_id, parts=content, cache_control=fields.mapping("cache_control"))
+    cache_control, failed = fields.mapping("cache_control"), _failed(fields)
+    result = ToolResultPart(tool_call_id=call_id, parts=content, is_error=failed, cache_control=cache_control)
     name, mark = fields.text("name"), {} if legacy_id is None else {"role": "function"}
     return Message(role="tool", parts=(result,), name=name, extra=extra(said(fields.rest()) | mark))
+
+
+def _failed(fields: Fields) -> bool | None:
+    """OpenAI has no mark for a tool that failed; Anthropic's `is_error` and LangChain's `status` are understood."""
+    status = fields.any("status") if fields.peek("status") in ("success", "error") else None
+    return True if status == "error" else fields.flag("is_error")
 
 
 def _assistant_parts(fields: Fields, content: list[Part], index: int) -> list[Part]:

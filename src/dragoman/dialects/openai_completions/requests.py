@@ -15,7 +15,7 @@ from dragoman.dialects.losses import Losses, Rule, own
 from dragoman.dialects.openai_chat.reader import Fields, mismatch, refuse
 from dragoman.dialects.openai_chat.wire import UNREADABLE, said
 from dragoman.dialects.openai_completions.words import NAME, PLAIN, WHO, Body, extra
-from dragoman.dialects.prompting import as_prompt
+from dragoman.dialects.prompting import written_prompt
 
 _PROMPT = "a string, an array of strings, an array of token ids or an array of such arrays"
 _UNSAYABLE: tuple[Rule, ...] = (
@@ -146,9 +146,4 @@ def _written_prompt(request: ChatRequest, losses: Losses) -> Body:
     kept = request.extra.get(NAME, {})
     if "_prompt" in kept or not request.messages:
         return {"prompt": kept["_prompt"]} if "_prompt" in kept else {}
-    for place, message in enumerate(request.messages):
-        losses.foreign(message.extra, f"messages[{place}]")
-    prompt = as_prompt(request.messages, losses)
-    if prompt.flattened or prompt.system:
-        losses.change("messages", "a text completion has no messages; they were written out as one prompt")
-    return {"prompt": f"{prompt.system}\n\n{prompt.text}" if prompt.system else prompt.text}
+    return {"prompt": written_prompt(request, losses)}

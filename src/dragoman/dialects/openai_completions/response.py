@@ -20,7 +20,7 @@ from dragoman.dialects.openai_completions.words import NAME, Body, extra, read_l
 from dragoman.dialects.openai_errors import embedded_status, read_error
 
 _HEAD = 500
-_KNOWN = frozenset({"id", "object", "created", "model", "system_fingerprint", "choices", "usage", "error", "p"})
+_KNOWN = frozenset({"id", "object", "created", "model", "system_fingerprint", "choices", "usage", "error", "p", "value"})
 KNOWN_CHOICE = frozenset({"index", "text", "message", "delta", "logprobs", "log_probs", "finish_reason"})
 
 

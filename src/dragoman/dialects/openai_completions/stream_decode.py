@@ -1,6 +1,7 @@
 """A provider's stream of text completion chunks -> events: one text part a choice, which may interleave.
 
-The answer is complete at [DONE], or at the end of the bytes if every choice had a finish reason.
+The answer is complete at [DONE], or at the end of the bytes if every choice had a finish reason. Writer's pieces are bare
+(`{"value": text}`), and the end of the bytes is the only one they have.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class CompletionStreamDecoder:
         self._choices: dict[int, _Choice] = {}
         self._started = False
         self._over = False
+        self._bare = False
         self._usage: Usage | None = None
         self._extra: Body = {}
 
@@ -73,7 +75,7 @@ class CompletionStreamDecoder:
         return events
 
     def _finish(self, events: list[Event]) -> None:
-        if self._choices and all(choice.finish for choice in self._choices.values()):
+        if self._choices and (self._bare or all(choice.finish for choice in self._choices.values())):
             self._end(events)
         else:
             self._break(events, "the stream ended before the answer was complete")
@@ -104,6 +106,8 @@ class CompletionStreamDecoder:
             events.append(stream_error(value))
             return
         choices = value.get("choices") or []
+        if "value" in value:
+            self._bare, choices = True, [{"text": value["value"]}]
         if not self._started and (choices or value.get("id")):
             self._begin(value, events)
         else:

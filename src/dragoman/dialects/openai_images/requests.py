@@ -6,6 +6,7 @@ provider's business.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Any
 
 from dragoman.core.media import ImageRequest, MediaFile
@@ -71,10 +72,21 @@ def _reference(path: str, value: Any) -> MediaFile:
     if isinstance(url, dict):
         url = url.get("url")
     if isinstance(url, str) and url:
-        return MediaFile(url=url)
+        return _here(path, url) or MediaFile(url=url)
     if isinstance(file_id, str) and file_id:
         return MediaFile(file_id=file_id)
     raise wire.bad(path, "expected an object with image_url or file_id")
+
+
+def _here(path: str, url: str) -> MediaFile | None:
+    """What a data: URL brings with it, since some providers want the bytes; None for an address."""
+    head, encoded, data = url.partition(";base64,")
+    if not (encoded and head.startswith("data:")):
+        return None
+    try:
+        return MediaFile(data=b64decode(data, validate=True), media_type=head.removeprefix("data:") or None)
+    except ValueError:
+        raise wire.bad(path, "expected base64 behind `;base64,`") from None
 
 
 # -------------------------------------------------------------------------------------------------------------- writing

@@ -7,13 +7,15 @@ other pages. Nothing here answers inference.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from starlette.routing import Route
 
 from dragoman.gateway.admin import keys, places, spend
-from dragoman.gateway.admin.desk import Desk, Handler, endpoint
+from dragoman.gateway.admin.desk import Ask, Desk, endpoint
+from dragoman.gateway.admin.openapi import Row, document
 
-_KEYS: tuple[tuple[str, str, Handler], ...] = (
+_KEYS: tuple[Row, ...] = (
     ("POST", "/key/generate", keys.generate),
     ("GET", "/key/info", keys.info),
     ("GET", "/key/list", keys.listed),
@@ -28,7 +30,7 @@ _KEYS: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/team/member_delete", places.member_delete),
 )
 
-_SPEND: tuple[tuple[str, str, Handler], ...] = (
+_SPEND: tuple[Row, ...] = (
     ("GET", "/spend/logs", spend.logs),
     ("GET", "/spend/keys", spend.by("key")),
     ("GET", "/spend/users", spend.by("user")),
@@ -41,19 +43,30 @@ _SPEND: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/global/spend/provider", spend.by("provider")),
     ("GET", "/global/spend/tags", spend.by("tag")),
     ("GET", "/global/spend/end_users", spend.by("end_user")),
-    ("GET", "/global/spend/report", spend.report),
-    ("GET", "/usage", spend.by("day")),
+    ("GET", "/global/spend/report", spend.grouped("team")),
+    ("GET", "/usage", spend.grouped("day")),
     ("GET", "/ledger/verify", spend.verify),
     ("GET", "/audit", spend.audit),
 )
 
 
+def table() -> tuple[Row, ...]:
+    """Method, path and handler of everything there is."""
+    return (*_KEYS, *_places(), *_SPEND)
+
+
 def routes(desk: Desk) -> list[Route]:
-    table = (*_KEYS, *_places(), *_SPEND)
-    return [Route(path, endpoint(desk, handler), methods=[method]) for method, path, handler in table]
+    described = document(table())
+
+    async def openapi(_: Desk, __: Ask) -> Any:
+        """What the admin API can be asked."""
+        return described
+
+    rows = (*table(), ("GET", "/admin/openapi.json", openapi))
+    return [Route(path, endpoint(desk, handler), methods=[method]) for method, path, handler in rows]
 
 
-def _places() -> Iterator[tuple[str, str, Handler]]:
+def _places() -> Iterator[Row]:
     for name, place in places.PLACES.items():
         yield "POST", f"/{name}/new", place.new
         yield "GET", f"/{name}/info", place.info

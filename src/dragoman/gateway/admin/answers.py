@@ -11,6 +11,7 @@ import msgspec
 from dragoman.gateway.governance import windows
 from dragoman.gateway.governance.budgets import NANO, Budget
 from dragoman.gateway.governance.ledger import Row
+from dragoman.gateway.governance.limits import Limit
 from dragoman.gateway.governance.scopes import Scope
 from dragoman.gateway.store.base import Change, Spending
 
@@ -70,6 +71,7 @@ def scope(value: Scope, spent: int, now: float) -> dict[str, Any]:
         "budget_limits": [_budget(budget, now) for budget in own],
         "model_max_budget": {budget.model: _budget(budget, now) for budget in value.budgets if budget.model},
         "tag_max_budget": {budget.tag: _budget(budget, now) for budget in value.budgets if budget.tag},
+        "limits": [_limit(limit) for limit in value.limits],
         **_limits(value),
         "created_at": time(value.created),
         "updated_at": time(value.updated),
@@ -84,6 +86,10 @@ def _budget(budget: Budget, now: float) -> dict[str, Any]:
         "time_period": budget.span or None,
         "reset_at": time(windows.window(budget.span, now).ends),
     }
+
+
+def _limit(limit: Limit) -> dict[str, Any]:
+    return {"kind": limit.kind, "amount": limit.amount, "time_period": limit.span or None, "model": limit.model or None}
 
 
 def _limits(value: Scope) -> dict[str, Any]:

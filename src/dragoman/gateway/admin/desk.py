@@ -1,7 +1,8 @@
 """What every handler of the admin API does alike: who asks, the body, the answer, errors, and writing a change down.
 
-A handler is `async def handle(desk, ask) -> JSON`. It raises our errors; `endpoint` makes a Starlette endpoint of it. A change
-holds in this worker when its answer goes out, in others within a turn of their shipping.
+A handler is `async def handle(desk, ask) -> JSON`; a list is given as CSV to who asks for `format=csv`. It raises our errors;
+`endpoint` makes a Starlette endpoint of it. A change holds in this worker when its answer goes out, in others within a turn of
+their shipping.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dragoman.core.errors import BadRequestError, DragomanError, InternalServerE
 from dragoman.dialects.openai_errors import encode_error
 from dragoman.gateway.admin import shapes
 from dragoman.gateway.admin.shapes import Asked
+from dragoman.gateway.admin.tables import Table
 from dragoman.gateway.governance.budgets import CounterKey
 from dragoman.gateway.governance.governance import Governance
 from dragoman.gateway.governance.identity import Identity
@@ -31,6 +33,7 @@ from dragoman.gateway.store.shipping import Shipping
 
 logger = logging.getLogger("dragoman.gateway")
 
+_FRESH = {"cache-control": "no-store"}
 MAX_BODY = 1024 * 1024
 MAX_PAGE = 1000
 
@@ -162,7 +165,9 @@ def endpoint(desk: Desk, handler: Handler) -> Callable[[Request], Awaitable[Resp
         except Exception:
             logger.exception("The admin API failed at %s", request.url.path)
             return _refusal(InternalServerError("The gateway failed on this request. Its log has the reason.", attempts=0))
-        return Response(msgspec.json.encode(found), media_type="application/json", headers={"cache-control": "no-store"})
+        if isinstance(found, list) and request.query_params.get("format") == "csv":
+            return Response("".join(map(Table().line, found)), media_type="text/csv", headers=_FRESH)
+        return Response(msgspec.json.encode(found), media_type="application/json", headers=_FRESH)
 
     return answer
 

@@ -160,16 +160,16 @@ PLACES = {
 """The first part of the path -> what is there."""
 
 
-class _Member(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Member(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     user_id: str
     role: str = "user"
 
 
-class _Membership(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Membership(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The body of /team/member_*. `max_budget_in_team` is USD."""
 
     team_id: str
-    member: _Member | list[_Member] | None = None
+    member: Member | list[Member] | None = None
     user_id: str | None = None
     role: str | None = None
     max_budget_in_team: shapes.Dollars | None = None
@@ -193,7 +193,7 @@ async def member_update(desk: Desk, ask: Ask) -> Any:
     team = await desk.scope("team", body.team_id)
     member = await desk.scope("member", member_id(team.id, body.user_id or ""))
     role = body.role or ("admin" if member.role == "manager" else "user")
-    await _write_member(desk, ask, team, _Member(user_id=member.user, role=role), body)
+    await _write_member(desk, ask, team, Member(user_id=member.user, role=role), body)
     return await _team(desk, ask, team)
 
 
@@ -205,14 +205,14 @@ async def member_delete(desk: Desk, ask: Ask) -> Any:
     return await _team(desk, ask, await desk.scope("team", body.team_id))
 
 
-def _membership(ask: Ask) -> _Membership:
+def _membership(ask: Ask) -> Membership:
     try:
-        return msgspec.json.decode(ask.body or b"{}", type=_Membership)
+        return msgspec.json.decode(ask.body or b"{}", type=Membership)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise BadRequestError(f"the request body: {problem}", attempts=0) from None
 
 
-async def _write_member(desk: Desk, ask: Ask, team: Scope, member: _Member, body: _Membership) -> None:
+async def _write_member(desk: Desk, ask: Ask, team: Scope, member: Member, body: Membership) -> None:
     reference = Reference("member", member_id(team.id, member.user_id))
     old = (await desk.store.scopes([reference])).get(reference)
     bare = Scope(**reference._asdict(), team=team.id, user=member.user_id, organization=team.organization, created=ask.now)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -44,6 +44,21 @@ class WindowBudget(Struct, kw_only=True, forbid_unknown_fields=True):
         return Budget(
             nano=nano(amount), span=windows.span(self.time_period or self.budget_duration, field), model=model, tag=tag
         )
+
+
+class WindowLimit(Struct, kw_only=True, forbid_unknown_fields=True):
+    """One of several limits: `amount` of a `kind` in each `time_period`; "parallel", calls at once, has none."""
+
+    kind: Literal["requests", "tokens", "input_tokens", "output_tokens", "parallel"]
+    amount: Count
+    time_period: str = "1m"
+    model: Name = ""
+
+    def limit(self, field: str) -> Limit:
+        span = "" if self.kind == "parallel" else windows.span(self.time_period, field)
+        if self.kind != "parallel" and not span:
+            raise _bad(field, "time_period: expected a span of time, such as 1m, 1h or 1d")
+        return Limit(kind=self.kind, amount=self.amount, span=span, model=self.model)
 
 
 class Asked(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -80,6 +95,7 @@ class Asked(Struct, kw_only=True, forbid_unknown_fields=True):
     tag_max_budget: dict[Name, WindowBudget] | UnsetType | None = UNSET
     temp_budget_increase: Dollars | UnsetType | None = UNSET
     temp_budget_expiry: str | UnsetType | None = UNSET
+    limits: list[WindowLimit] | UnsetType | None = UNSET
     rpm_limit: Count | UnsetType | None = UNSET
     tpm_limit: Count | UnsetType | None = UNSET
     tpd_limit: Count | UnsetType | None = UNSET
@@ -286,6 +302,8 @@ _MODEL_LIMITS = {"model_rpm_limit": ("requests", "1m"), "model_tpm_limit": ("tok
 
 def _limits(held: tuple[Limit, ...], asked: Asked) -> tuple[Limit, ...]:
     kept = list(held)
+    if asked.limits is not UNSET:
+        kept = [each.limit(f"limits[{i}]") for i, each in enumerate(asked.limits or ())]
     for name, place in _LIMITS.items():
         amount = getattr(asked, name)
         if amount is not UNSET:

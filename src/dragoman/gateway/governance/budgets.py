@@ -3,7 +3,8 @@
 A counter holds what was spent and what is held of one (scope, part, window). Reservation is all or nothing over every budget
 that a call touches. A call is admitted when its estimate fits what is left; or when nothing else is held and something is
 left, so that a generous estimate cannot lock the last cents away. So a budget is overrun by no more than: what calls in flight
-cost beyond their estimates, and of one call what it costs beyond what was left. Pure: `now` is an argument, no clock, no store.
+cost beyond their estimates, and of one call what it costs beyond what was left. Where workers share a counter is an account
+of `leases`, else each adds what it last heard of the others. Pure: `now` is an argument, no clock, no store.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from msgspec import Struct
 
 from dragoman.core.errors import BudgetExceededError
 from dragoman.gateway.governance import windows
+from dragoman.gateway.governance.leases import LeaseNeededError, Wanted
 
 NANO = 1_000_000_000
 
@@ -71,15 +73,20 @@ class CounterKey(NamedTuple):
 class Counter:
     """One sum in nano-dollars. `stored` is in the store (every worker's), `unshipped` is ours and not there yet, `held` is
     reserved by calls of ours in flight, `elsewhere` by those of other workers when we last heard. `known`: `stored` was read.
-    `ends`: Unix seconds.
+    `ends`: Unix seconds. Of what the workers share see `leases.Account`.
     """
 
-    __slots__ = ("elsewhere", "ends", "held", "key", "known", "stored", "unshipped")
+    __slots__ = ("elsewhere", "ends", "full_until", "granted", "held", "key", "known", "stored", "unshipped")
 
-    def __init__(self, key: CounterKey, ends: float) -> None:
+    outlives = False
+    """What a dead worker held is in its journal, and is counted from there."""
+
+    def __init__(self, key: CounterKey, ends: float, *, shared: bool = False) -> None:
         self.key = key
         self.ends = ends
         self.known = False
+        self.granted: int | None = 0 if shared else None
+        self.full_until = 0.0
         self.stored = self.unshipped = self.held = self.elsewhere = 0
 
     @property
@@ -91,10 +98,40 @@ class Counter:
         """Spent and held, here and elsewhere."""
         return self.stored + self.unshipped + self.held + self.elsewhere
 
+    @property
+    def place(self) -> str:
+        return " ".join(self.key)
+
+    @property
+    def used(self) -> int:
+        return self.held + self.unshipped
+
+    @property
+    def base(self) -> int:
+        return self.stored
+
+    @property
+    def idle(self) -> bool:
+        return not self.held
+
     def fits(self, nano: int, limit: int) -> bool:
         spent = self.stored + self.unshipped
+        if self.granted is not None:
+            return spent < limit and self.held + self.unshipped + nano <= self.granted
         held = self.held + self.elsewhere
         return spent < limit and (not held or spent + held + nano <= limit)
+
+    def lent(self, amount: int, elsewhere: int) -> None:  # noqa: ARG002 - the store tells what others hold
+        self.granted = (self.granted or 0) + amount
+
+    def alone(self, amount: int, limit: int, workers: int) -> None:  # noqa: ARG002 - the store tells what others hold
+        self.granted = None
+
+    def shipped(self, nano: int) -> None:
+        """So much of ours is in the store now."""
+        self.unshipped -= nano
+        if self.granted is not None:
+            self.granted -= nano
 
 
 class Alert(NamedTuple):
@@ -116,7 +153,8 @@ class Charge(NamedTuple):
 class Book:
     """Every counter of the current windows, by scope. A window that is over lives on in the holds that still point to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
         self._scopes: dict[tuple[str, str], dict[tuple[str, str], Counter]] = {}
 
     def counter(self, kind: str, id_: str, budget_part: str, span: str, now: float) -> Counter:
@@ -124,7 +162,9 @@ class Book:
         found = held.get((budget_part, span))
         if found is None or now >= found.ends:
             window = windows.window(span, now)
-            found = held[budget_part, span] = Counter(CounterKey(kind, id_, budget_part, window.id), window.ends)
+            found = held[budget_part, span] = Counter(
+                CounterKey(kind, id_, budget_part, window.id), window.ends, shared=self._shared
+            )
         return found
 
     def find(self, key: CounterKey) -> Counter | None:
@@ -148,11 +188,18 @@ class Book:
 
 
 def reserve(charges: tuple[Charge, ...], nano: int, now: float) -> None:
-    """Hold `nano` on every counter, or on none. Raises BudgetExceededError."""
+    """Hold `nano` on every counter, or on none. Raises BudgetExceededError and LeaseNeededError."""
+    wanted = []
     for counter, over in charges:
         for budget in over:
-            if not counter.fits(nano, budget.limit(now)):
+            limit = budget.limit(now)
+            if counter.fits(nano, limit):
+                continue
+            if counter.granted is None or now < counter.full_until or counter.spent >= limit:
                 raise BudgetExceededError(_exceeded(counter, budget, nano, now))
+            wanted.append(Wanted(counter, nano, limit))
+    if wanted:
+        raise LeaseNeededError(tuple(wanted))
     for counter, _ in charges:
         counter.held += nano
 
@@ -183,6 +230,12 @@ def _passed(key: CounterKey, budget: Budget, before: int, after: int, now: float
 
 def dollars(nano: int) -> str:
     return f"${nano / NANO:.6f}".rstrip("0").rstrip(".")
+
+
+def headers(nano: int) -> tuple[tuple[bytes, bytes], ...]:
+    """What an answer cost, in USD, for whoever asked; under LiteLLM's name too."""
+    cost = b"%d.%09d" % divmod(nano, NANO)
+    return (b"x-dragoman-cost", cost), (b"x-litellm-response-cost", cost)
 
 
 def _exceeded(counter: Counter, budget: Budget, nano: int, now: float) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from dragoman.core.errors import InvalidKeyError
+from dragoman.core.errors import InvalidKeyError, PermissionDeniedError
 from dragoman.gateway.governance import keys
 from dragoman.gateway.governance.budgets import Book, CounterKey
 from dragoman.gateway.governance.identity import Identity
@@ -98,11 +98,26 @@ class Directory:
         found = await self._store.key(digest)
         if found is None or not keys.same(found.digest, digest):
             raise InvalidKeyError("the API key is not known here")
-        key = found.scope
-        above = await self._store.scopes(key.parents)
-        missing = [reference for reference in key.parents if reference not in above and reference.kind != "member"]
+        above = await self._store.scopes(found.scope.parents)
+        missing = [kind for kind, _ in _missing(found.scope, above)]
         if missing:
-            raise InvalidKeyError(f"the {missing[0].kind} of this API key is no longer there")
+            raise InvalidKeyError(f"the {missing[0]} of this API key is no longer there")
+        return await self._made(found, above, heard, now)
+
+    async def vouched(self, found: FoundKey, now: float) -> Identity:
+        """The identity of a key that no store has: somebody else vouches for it. Its user need not be known here.
+
+        Raises PermissionDeniedError where its team is not.
+        """
+        heard = self._heard
+        above = await self._store.scopes(found.scope.parents)
+        missing = [id_ for kind, id_ in _missing(found.scope, above) if kind != "user"]
+        if missing:
+            raise PermissionDeniedError(f"the team {missing[0]!r} of this token is not known here", attempts=0)
+        return await self._made(found, above, heard, now)
+
+    async def _made(self, found: FoundKey, above: Mapping[Reference, Scope], heard: int, now: float) -> Identity:
+        key = found.scope
         found_above = [above[reference] for reference in key.parents if reference in above]
         held, templates = await self._completed((*found_above, key))
         await self._seed(held, now)
@@ -171,6 +186,11 @@ class Directory:
             if not counter.known:  # nobody else has read it meanwhile
                 counter.stored = spent.get(counter.key, 0)
                 counter.known = True
+
+
+def _missing(key: Scope, above: Mapping[Reference, Scope]) -> list[Reference]:
+    """What it is said to be in and is not there. A member is only where somebody gave it something of its own."""
+    return [reference for reference in key.parents if reference not in above and reference.kind != "member"]
 
 
 def _with(scope: Scope, template: Scope | None) -> Scope:

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from dragoman.catalog import lookup
-from dragoman.catalog.bill import bill_found
-from dragoman.catalog.cost import FREE, Cost
-from dragoman.catalog.lookup import Found
-from dragoman.catalog.records import Model, Tariff
+from dragoman.catalog.cost import FREE
+from dragoman.catalog.records import Tariff
 from dragoman.core import json
-from dragoman.core.chat import Usage
 from dragoman.engine.call import Call
+from dragoman.engine.price import record
 from dragoman.gateway.governance.ledger import plain
 from dragoman.gateway.governance.limits import Amounts
 from dragoman.router.deployment import Deployment
@@ -61,18 +58,23 @@ class Prices:
     """Rates by model group, worked out once. `forget` when the deployments or the catalog have changed."""
 
     def __init__(self) -> None:
-        self._groups: dict[str, Rates | None] = {}
+        self._groups: dict[str | tuple[str, ...], Rates | None] = {}
 
     def forget(self) -> None:
         self._groups.clear()
 
     def rates(self, call: Call) -> Rates | None:
-        """The dearest of the group's deployments; None when one of them has no price."""
-        if call.model not in self._groups:
+        """The dearest of the group's deployments; None when one of them has no price.
+
+        A request of GPTRouter's names candidates of several groups, so its deployments are not those of its model alone.
+        """
+        places = call.deployments
+        known = call.model if len(places) == 1 else (call.model, *[place.id for place in places])
+        if known not in self._groups:
             if len(self._groups) >= MAX_GROUPS:
                 del self._groups[next(iter(self._groups))]
-            self._groups[call.model] = _dearest([_rates(deployment) for deployment in call.deployments])
-        return self._groups[call.model]
+            self._groups[known] = _dearest([_rates(deployment) for deployment in places])
+        return self._groups[known]
 
 
 def facts_of(
@@ -99,29 +101,8 @@ def facts_of(
     )
 
 
-def price(call: Call, usage: Usage | None, *, minute: int | None = None, service_tier: str | None = None) -> Cost | None:
-    """What the call cost at the deployment that was asked last; None when none was asked."""
-    if not call.attempts:
-        return None
-    deployment = call.attempts[-1].deployment
-    name = f"{deployment.target.provider.name}/{deployment.target.model}"
-    return bill_found(_record(deployment), name, usage, minute=minute, service_tier=service_tier)
-
-
-def _record(deployment: Deployment) -> Found | None:
-    """What is known of its model; a price in the configuration goes first."""
-    terms, target = deployment.terms, deployment.target
-    provider = target.provider.name
-    if terms.input_rate is not None or terms.output_rate is not None:
-        tariff = Tariff(rates={"input": terms.input_rate or 0, "output": terms.output_rate or 0})
-        return Found(model=Model(provider=provider, name=target.model, price=tariff))
-    if provider in FREE:
-        return Found(model=Model(provider=provider, name=target.model))
-    return lookup.current().find(target.model, provider)
-
-
 def _rates(deployment: Deployment) -> Rates | None:
-    found = _record(deployment)
+    found = record(deployment)
     if found is None:
         return None
     model = found.model

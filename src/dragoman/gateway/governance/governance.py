@@ -22,11 +22,13 @@ from dragoman.catalog.cost import Cost
 from dragoman.core.chat import Usage
 from dragoman.core.errors import InvalidKeyError, PermissionDeniedError, ServiceUnavailableError, StreamInterruptedError
 from dragoman.engine.call import Call
+from dragoman.engine.price import price
 from dragoman.gateway.governance import budgets, keys, ledger, limits
 from dragoman.gateway.governance.budgets import Alert, Book, Budget, Charge, Counter, CounterKey
-from dragoman.gateway.governance.directory import Directory, Reader
-from dragoman.gateway.governance.facts import Facts, Prices, price
+from dragoman.gateway.governance.directory import Directory, FoundKey, Reader
+from dragoman.gateway.governance.facts import Facts, Prices
 from dragoman.gateway.governance.identity import MAX_CHECKED, Failures, Identity, master
+from dragoman.gateway.governance.leases import LeaseNeededError, Leases
 from dragoman.gateway.governance.ledger import Row
 from dragoman.gateway.governance.limits import Amounts, Limit, Limiter, Meter, Taken
 from dragoman.gateway.governance.scopes import Reference, Scope, check_call
@@ -55,6 +57,13 @@ class Journal(Protocol):
     def append(self, row: Row) -> None: ...
 
 
+class Tokens(Protocol):
+    """Keys that somebody else signs. `key` raises InvalidKeyError, PermissionDeniedError, ServiceUnavailableError."""
+
+    def recognises(self, key: bytes) -> bool: ...
+    async def key(self, token: bytes, now: float) -> FoundKey: ...
+
+
 class Plan(NamedTuple):
     """What calls of one kind by one identity touch. Good until `ends`, in its `generation`."""
 
@@ -79,7 +88,9 @@ class Hold:
 
 
 class Governance:
-    """See the module. `worker` is unique among all workers that ever were; `alerted` is told when budgets pass thresholds."""
+    """See the module. `worker` is unique among all workers that ever were; `leases`: where limits and budgets are shared.
+    `alerted` is told when budgets pass thresholds.
+    """
 
     def __init__(
         self,
@@ -88,16 +99,20 @@ class Governance:
         *,
         worker: str,
         policy: Policy | None = None,
+        leases: Leases | None = None,
         alerted: Callable[[Alert], None] = lambda _: None,
     ) -> None:
         self.policy = policy or Policy()
-        self.book = Book()
+        self.book = Book(shared=leases is not None)
         self.prices = Prices()
         self.directory = Directory(store, self.book, default=self._default)
         self.holds: dict[str, Hold] = {}
         self.ended: list[Row] = []
+        self.tokens: Tokens | None = None
+        """What makes keys of the tokens of an identity provider, where there is one."""
         self._journal = journal
-        self._limiter = Limiter()
+        self._leases = leases
+        self._limiter = Limiter(shared=leases is not None)
         self._failures = Failures(self.policy.failures)
         self._worker = worker
         self._alerted = alerted
@@ -123,12 +138,17 @@ class Governance:
             raise InvalidKeyError("no API key was sent: use Authorization: Bearer KEY or x-api-key: KEY")
         self._failures.check(address, now)
         try:
-            found = await self.directory.load(keys.digest(key), now)
+            found = await self._found(key, now)
         except InvalidKeyError:
             self._failures.record(address, now)
             raise
         found.check(now)
         return found
+
+    async def _found(self, key: bytes, now: float) -> Identity:
+        if self.tokens is not None and self.tokens.recognises(key):
+            return await self.directory.vouched(await self.tokens.key(key, now), now)
+        return await self.directory.load(keys.digest(key), now)
 
     def ready(self, identity: Identity, facts: Facts) -> bool:
         """Whether `admit` can answer without `prepare`."""
@@ -142,7 +162,7 @@ class Governance:
         """Hold money, tokens and a place for a call, everywhere or nowhere.
 
         Raises PermissionDeniedError, InvalidKeyError, RateLimitExceededError, BudgetExceededError, and
-        ServiceUnavailableError when the journal has no room or `prepare` was left out.
+        ServiceUnavailableError when the journal has no room or `prepare` was left out. LeaseNeededError: `lease` what it wants.
         """
         if len(self.ended) >= self.policy.unshipped:
             raise ServiceUnavailableError("the gateway's ledger cannot be written, so it takes no calls", attempts=0)
@@ -171,6 +191,11 @@ class Governance:
         self.holds[hold.row.id] = hold
         return hold
 
+    async def lease(self, needed: LeaseNeededError) -> None:
+        """Have what `admit` lacked; then it answers, or it lacks something else."""
+        if self._leases is not None:
+            await self._leases.lease(needed.wanted)
+
     def headers(self, hold: Hold, now: float) -> list[tuple[bytes, bytes]]:
         """`x-ratelimit-*` for the answer."""
         return limits.headers(hold.taken, now)
@@ -182,7 +207,10 @@ class Governance:
         def settled(call: Call) -> None:
             now = clock()
             usage = call.settlement.usage if call.settlement else None
-            self.settle(hold, call, usage, price(call, usage, minute=int(now // 60) % 1440), now)
+            cost = price(call, usage, minute=int(now // 60) % 1440)
+            self.settle(hold, call, usage, cost, now)
+            if cost is not None and cost.nano_dollars is not None and not call.stream:
+                call.headers += budgets.headers(cost.nano_dollars)
 
         return settled
 
@@ -208,7 +236,8 @@ class Governance:
         for hold in [hold for hold in self.holds.values() if hold.row.began < limit]:
             self._end(hold, ledger.interrupted(hold.row, now), now, None)
         self.book.sweep(now)
-        self._limiter.sweep(now)
+        if self._limiter.sweep(now):
+            self.directory.generation += 1
 
     # between memory and store
     def take_ended(self, most: int) -> list[Row]:
@@ -220,7 +249,7 @@ class Governance:
         for row in rows:
             for key in row.charges:
                 if (counter := self.book.find(key)) is not None:
-                    counter.unshipped -= row.charged
+                    counter.shipped(row.charged)
         for key, nano in totals.items():
             if (counter := self.book.find(key)) is not None:
                 counter.stored, counter.known = nano, True

@@ -144,7 +144,7 @@ def _try(attempt: Attempt) -> Try:
     return Try(
         deployment=plain(attempt.deployment.id),
         milliseconds=round(((attempt.ended or attempt.began) - attempt.began) * 1000),
-        error=type(error).__name__ if error else "",
+        error=type(error).__name__ if error else "cancelled" if attempt.cancelled else "",
         status=getattr(error, "status_code", 0) if error else 0,
     )
 

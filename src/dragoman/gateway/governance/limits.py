@@ -1,18 +1,21 @@
-"""Limits: requests and tokens in a window, and calls at once. Exact in one process, counted per window, all or nothing.
+"""Limits: requests and tokens in a window, and calls at once. Exact, counted per window, all or nothing.
 
 Tokens are reserved by an estimate and corrected when the call has ended, in the window where they were reserved. A refusal
-says how long to wait: until the window ends. Pure: `now` is Unix seconds. The `governance` calls it for every face alike.
+says how long to wait: until the window ends. Where workers share, a meter is an account of `leases`. Pure: `now` is Unix
+seconds. The `governance` calls it for every face alike.
 """
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from math import inf, isinf
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from dragoman.core.errors import RateLimitExceededError
 from dragoman.gateway.governance import windows
+from dragoman.gateway.governance.leases import LeaseNeededError, Wanted
 
 KINDS = frozenset({"requests", "tokens", "input_tokens", "output_tokens", "parallel"})
 _COUNTED_ONCE = frozenset({"requests", "parallel"})
@@ -47,29 +50,65 @@ class Amounts(NamedTuple):
 
 
 class Meter:
-    """What was used of one limit of one scope in its current window."""
+    """What this worker used of one limit of one scope in its current window, and what it may: see `leases.Account`.
 
-    __slots__ = ("ends", "limit", "owner", "used")
+    `elsewhere`: what other workers were granted when we last asked.
+    """
 
-    def __init__(self, owner: str, limit: Limit) -> None:
+    __slots__ = ("elsewhere", "ends", "full_until", "granted", "limit", "owner", "used")
+
+    base = 0
+    """Whatever is used is some worker's."""
+
+    def __init__(self, owner: str, limit: Limit, *, shared: bool = False) -> None:
         self.owner = owner
         self.limit = limit
-        self.used = 0
-        self.ends = float("inf") if limit.kind == "parallel" else 0.0
+        self.used = self.elsewhere = 0
+        self.granted: int | None = 0 if shared else None
+        self.full_until = 0.0
+        self.ends = inf if limit.kind == "parallel" else 0.0
 
     def turn(self, now: float) -> None:
         """Begin the window that `now` is in, if it is another one."""
         if now >= self.ends:
-            self.used = 0
+            self.used = self.elsewhere = 0
+            self.full_until = 0.0
             self.ends = windows.window(self.limit.span, now).ends
+            if self.granted is not None:
+                self.granted = 0
 
     @property
     def remaining(self) -> int:
-        return max(0, self.limit.amount - self.used)
+        return max(0, self.limit.amount - self.used - self.elsewhere)
+
+    @property
+    def place(self) -> str:
+        window = "" if isinf(self.ends) else f"#{self.ends:.0f}"
+        return f"{self.owner} {self.limit.kind} {self.limit.span} {self.limit.model}{window}"
+
+    @property
+    def idle(self) -> bool:
+        return not self.used
+
+    @property
+    def outlives(self) -> bool:
+        """A dead worker's requests were made; its calls at once are over."""
+        return self.limit.kind != "parallel"
 
     def fits(self, amount: int) -> bool:
         """An estimate larger than the whole limit passes when nothing else was used: else it never would."""
+        if self.granted is not None:
+            return self.used + amount <= self.granted
         return self.used + amount <= self.limit.amount or (self.used == 0 < self.limit.amount)
+
+    def lent(self, amount: int, elsewhere: int) -> None:
+        self.granted = (self.granted or 0) + amount
+        self.elsewhere = elsewhere
+
+    def alone(self, amount: int, limit: int, workers: int) -> None:
+        """An even share for each worker."""
+        share = -(-limit // workers)
+        self.granted = max(share, amount) if self.used == 0 < limit else max(share, self.used)
 
 
 class Taken(NamedTuple):
@@ -81,38 +120,43 @@ class Taken(NamedTuple):
 
 
 class Limiter:
-    """Every meter, by scope and limit. A limit whose amount is changed keeps what was used."""
+    """Every meter, by scope and limit. A limit whose amount is changed keeps what was used. `shared`: with other workers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
         self._meters: dict[tuple[str, str, str, str, str], Meter] = {}
 
     def meter(self, kind: str, id_: str, limit: Limit) -> Meter:
         place = (kind, id_, limit.kind, limit.span, limit.model)
         found = self._meters.get(place)
         if found is None:
-            found = self._meters[place] = Meter(f"{kind} {id_}", limit)
+            found = self._meters[place] = Meter(f"{kind} {id_}", limit, shared=self._shared)
         found.limit = limit
         return found
 
-    def sweep(self, now: float) -> None:
-        """Forget windows that are over, and idle places."""
+    def sweep(self, now: float) -> bool:
+        """Forget windows that are over, and idle places. Whether any was: who still has one has to ask for it anew."""
         idle = [p for p, m in self._meters.items() if now >= m.ends or (m.limit.kind == "parallel" and not m.used)]
         for place in idle:
             del self._meters[place]
+        return bool(idle)
 
 
 def take(meters: tuple[Meter, ...], amounts: Amounts, now: float) -> tuple[Taken, ...]:
-    """Take of every meter, or of none. Raises RateLimitExceededError with `retry_after`, of the limit that waits longest."""
-    taken, full = [], []
+    """Take of every meter, or of none.
+
+    Raises RateLimitExceededError with `retry_after`, of the limit that waits longest, and LeaseNeededError.
+    """
+    taken, short = [], []
     for meter in meters:
         if now >= meter.ends:
             meter.turn(now)
         amount = amounts.of(meter.limit.kind)
         taken.append(Taken(meter, amount, meter.ends))
         if not meter.fits(amount):
-            full.append(meter)
-    if full:
-        raise _exceeded(max(full, key=lambda meter: _wait(meter, now)), now)
+            short.append((meter, amount))
+    if short:
+        raise _short(short, now)
     for meter, amount, _ in taken:
         meter.used += amount
     return tuple(taken)
@@ -151,6 +195,14 @@ def headers(taken: tuple[Taken, ...], now: float) -> list[tuple[bytes, bytes]]:
     return found
 
 
+def _short(short: list[tuple[Meter, int]], now: float) -> Exception:
+    """What to raise where not everything fits."""
+    full = [meter for meter, _ in short if meter.granted is None or now < meter.full_until]
+    if not full:
+        return LeaseNeededError(tuple(Wanted(meter, amount, meter.limit.amount) for meter, amount in short))
+    return _exceeded(max(full, key=lambda meter: _wait(meter, now)), now)
+
+
 def _wait(meter: Meter, now: float) -> float:
     return PARALLEL_RETRY if meter.limit.kind == "parallel" else meter.ends - now
 
@@ -160,6 +212,7 @@ def _exceeded(meter: Meter, now: float) -> RateLimitExceededError:
     what = "calls at once" if limit.kind == "parallel" else f"{limit.kind.replace('_', ' ')} each {limit.span}"
     of = f" of {limit.model}" if limit.model else ""
     return RateLimitExceededError(
-        f"{meter.owner} has its limit of {limit.amount} {what}{of}: {meter.used} are used; try again in {wait:.1f} s",
+        f"{meter.owner} has its limit of {limit.amount} {what}{of}: "
+        f"{meter.used + meter.elsewhere} are used; try again in {wait:.1f} s",
         retry_after=wait,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from dragoman.core.operations import EmbeddingResponse
 from dragoman.dialects.embeddings import NAME, with_encoding
 from dragoman.dialects.gptrouter.answers import Source, meta
-from dragoman.dialects.gptrouter.requests import Candidate, read_candidates, read_object
+from dragoman.dialects.gptrouter.requests import Candidate, Labels, read_candidates, read_labels, read_object
 from dragoman.dialects.openai_chat.reader import mismatch, refuse
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.gptrouter import providers
@@ -20,21 +20,22 @@ _OPTIONAL = ("dimensions", "user")
 
 async def embeddings(face: Face, exchange: Exchange) -> Answer:
     """All candidates must mean the same input: vectors of two questions are no fallback for one another."""
-    candidates = read_candidates(read_object(exchange.body))
+    fields = read_object(exchange.body)
+    candidates = read_candidates(fields)
     params = next((candidate.params for candidate in candidates if candidate.params), {})
     for candidate in candidates:
         if candidate.params and candidate.params.get("input") != params.get("input"):
             refuse(f"{candidate.path}.promptParams.input", "differs from that of the first candidate")
     body = {"input": _input(params.get("input"), f"{candidates[0].path}.promptParams.input")}
     body |= {key: params[key] for key in _OPTIONAL if params.get(key) is not None}
-    return await _answer(face, exchange, body, found(face, candidates))
+    return await _answer(face, exchange, _asking(body, found(face, candidates), read_labels(fields)))
 
 
 async def embeddings_v2(face: Face, exchange: Exchange) -> Answer:
     fields = read_object(exchange.body)
     model = fields.need_text("modelName")
     body = {"input": _input(fields.any("input"), "input")}
-    return await _answer(face, exchange, body, (_anywhere(face, model),))
+    return await _answer(face, exchange, _asking(body, (_anywhere(face, model),), read_labels(fields)))
 
 
 def _anywhere(face: Face, model: str) -> Found:
@@ -53,12 +54,19 @@ def _input(value: Any, path: str) -> list[Any]:
     return value
 
 
-async def _answer(face: Face, exchange: Exchange, body: dict[str, Any], places: tuple[Found, ...]) -> Answer:
-    answered: EmbeddingResponse = await ask(face, exchange, Asking("embedding", NAME, body, places))
+def _asking(body: dict[str, Any], places: tuple[Found, ...], labels: Labels) -> Asking:
+    return Asking("embedding", NAME, body, places, labels)
+
+
+async def _answer(face: Face, exchange: Exchange, asking: Asking) -> Answer:
+    response, by, cost = await ask(face, exchange, asking)
+    answered: EmbeddingResponse = response
     vectors = with_encoding(answered, "float").embeddings
-    source = Source(provider=places[0].provider, model=places[0].model)
+    source = Source(provider=by.provider, model=by.model, cost=cost)
     told = meta(answered.usage, source)
     del told["attempts"]
+    if cost is not None:
+        told["cost"] = cost
     return 200, {
         "choices": [{"embedding": one.vector, "index": one.index} for one in vectors],
         "model": answered.model,

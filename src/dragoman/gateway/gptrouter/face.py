@@ -6,16 +6,15 @@ Called by `routes` with an Exchange. It decides nothing about models and holds n
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
 from dragoman.core import json
-from dragoman.core.errors import DragomanError, RateLimitExceededError
+from dragoman.core.errors import DragomanError, PermissionDeniedError, RateLimitExceededError
 from dragoman.dialects.gptrouter.errors import encode_error, status_of
-from dragoman.engine.call import Call, CallOptions
+from dragoman.engine.call import CallOptions
 from dragoman.gateway.exchange import Exchange, Headers
 from dragoman.gateway.gptrouter.accounts import Accounts
 from dragoman.gateway.gptrouter.directory import Directory
@@ -24,18 +23,23 @@ from dragoman.gateway.gptrouter.prompt_store import PromptStore
 from dragoman.gateway.pipeline import Pipeline
 from dragoman.gateway.serving import JSON_HEADERS
 
+if TYPE_CHECKING:
+    from dragoman.gateway.governance.identity import Identity
+
 Lookup = Callable[[bytes], bytes | None]
 
 
 class Settings(Struct, frozen=True, kw_only=True):
     """`stream_refusals`: how a stream is told that its key or its limit is the trouble: `event`, a 200 with an error event,
     which every client shows, or `status`, the honest status with that event as its body. `ping_seconds`: between two
-    keep-alive comments. `optimizer`: the public name of the model that rewrites prompts, "" for none.
+    keep-alive comments. `optimizer`: the public name of the model that rewrites prompts, "" for none. `status`: who may see the
+    status page.
     """
 
     stream_refusals: Literal["event", "status"] = "event"
     ping_seconds: float = 15.0
     optimizer: str = ""
+    status: Literal["public", "key", "off"] = "off"
 
 
 class Face(Struct, frozen=True, kw_only=True):
@@ -48,29 +52,23 @@ class Face(Struct, frozen=True, kw_only=True):
     accounts: Accounts
     history: History
     settings: Settings = Settings()
-    notes: bool = True
-    """Whether the face's own calls are to be noted: not where somebody tells the history of all calls there are."""
 
-    def authorise(self, exchange: Exchange) -> None:
-        """Raises InvalidKeyError."""
-        self.pipeline.authorise(self.shown(exchange))
-
-    def note(self, call: Call) -> None:
-        """A call has ended."""
-        if self.notes:
-            self.history.note(call, time.time())
+    async def authorised(self, exchange: Exchange) -> Identity | None:
+        """Who asks, as on every face of the gateway; None where there is no governance. Raises as `Pipeline.authorised`."""
+        return await self.pipeline.authorised(self.shown(exchange), exchange.client)
 
     def shown(self, exchange: Exchange) -> Lookup:
-        """The request's headers with its key where the gateway looks for one: `ws-secret` counts as `x-api-key`, and the token
-        of a login as the key that it stands for.
+        """The request's headers with its key where the gateway looks for one: `ws-secret` goes before all others, as it always
+        did here, and the token of a login is the key that it stands for.
         """
+        secret = exchange.header(b"ws-secret")
 
         def header(name: bytes) -> bytes | None:
+            if secret is not None:
+                return secret if name == b"x-api-key" else None
             found = exchange.header(name)
             if name == b"authorization" and found is not None:
                 return self.accounts.header_for(found)
-            if name == b"x-api-key" and found is None:
-                return exchange.header(b"ws-secret")
             return found
 
         return header
@@ -80,30 +78,37 @@ Answer = tuple[int, Any]
 PageFunction = Callable[[Face, Exchange], Answer | Awaitable[Answer]]
 
 
-class Page:
-    """A handler for what is answered as (status, value). `guarded`: only with a key."""
+def may_read(_: Identity) -> bool:
+    """Whoever has a key."""
+    return True
 
-    def __init__(self, face: Face, function: PageFunction, *, guarded: bool = True) -> None:
+
+def may_manage(who: Identity) -> bool:
+    """What a key changes here others run."""
+    return "manage" in who.key.rights
+
+
+def may_see_all(who: Identity) -> bool:
+    """What all keys did together."""
+    return who.role in ("admin", "viewer")
+
+
+class Page:
+    """A handler for what is answered as (status, value). `permit` says of a known key whether it may; None: anybody may."""
+
+    def __init__(self, face: Face, function: PageFunction, *, permit: Callable[[Identity], bool] | None = may_read) -> None:
         self._face = face
         self._function = function
-        self._guarded = guarded
+        self._permit = permit
 
-    def __call__(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+    async def __call__(self, exchange: Exchange) -> None:
         try:
-            if self._guarded:
-                self._face.authorise(exchange)
+            if self._permit is not None:
+                who = await self._face.authorised(exchange)
+                if who is not None and not self._permit(who):
+                    raise PermissionDeniedError("this key may not do that here; ask an admin for one that may", attempts=0)
             found = self._function(self._face, exchange)
-        except DragomanError as error:
-            refuse(exchange, error)
-            return None
-        if isinstance(found, tuple):
-            respond(exchange, *found)
-            return None
-        return self._later(found, exchange)
-
-    async def _later(self, found: Awaitable[Answer], exchange: Exchange) -> None:
-        try:
-            status, value = await found
+            status, value = found if isinstance(found, tuple) else await found
         except DragomanError as error:
             refuse(exchange, error)
         else:

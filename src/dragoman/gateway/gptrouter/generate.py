@@ -9,26 +9,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from time import perf_counter
 from typing import Any, cast
 
 from dragoman.core import json
 from dragoman.core.chat import ChatResponse
-from dragoman.core.errors import DragomanError, GatewayError, Timeout
+from dragoman.core.errors import DragomanError, Timeout
 from dragoman.dialects.gptrouter import errors
 from dragoman.dialects.gptrouter.answers import encode_answer
 from dragoman.dialects.gptrouter.requests import Generation
 from dragoman.dialects.gptrouter.stream import GPTRouterStreamEncoder
 from dragoman.dialects.gptrouter.wire import NAME, PING, PREAMBLE
+from dragoman.engine.cached import answer, open_stream
 from dragoman.engine.call import Settlement
 from dragoman.engine.drive import adrive
-from dragoman.engine.flow import Answer, OpenedStream, answer, open_stream
+from dragoman.engine.flow import Answer, OpenedStream
+from dragoman.engine.steps import Flow
 from dragoman.engine.streams import StreamState
 from dragoman.gateway.answer_headers import answer_headers, error_headers
 from dragoman.gateway.exchange import Exchange, Headers
 from dragoman.gateway.gptrouter.face import Face
+from dragoman.gateway.gptrouter.governed import Said, admit, screening, use_cache
 from dragoman.gateway.gptrouter.plan import Planned, plan
-from dragoman.gateway.gptrouter.trail import source, trail
+from dragoman.gateway.gptrouter.trail import answered_by, source, trail
 from dragoman.gateway.pipeline import Answering, Route
 from dragoman.gateway.relay import Rewrite, push
 from dragoman.gateway.serving import JSON_HEADERS
@@ -39,13 +43,16 @@ EVENTS: Headers = [
     (b"x-no-compression", b"1"),
 ]
 
+_REFUSALS = frozenset({401, 403, 429})
+"""How the gateway refuses a key, what it may not do, and what it has spent."""
+
 Reader = Callable[[Face, Exchange], Coroutine[Any, Any, Generation]]
 Writer = Callable[[ChatResponse, Planned], bytes]
 
 
 def write_answer(response: ChatResponse, planned: Planned) -> bytes:
-    deployment = planned.call.attempts[-1].deployment
-    return encode_answer(response, source(planned, response.usage), planned.manner(deployment))
+    manner = planned.manner(answered_by(planned.call))
+    return encode_answer(response, source(planned, response.usage), manner)
 
 
 def write_text(response: ChatResponse, planned: Planned) -> bytes:
@@ -90,15 +97,25 @@ class Generating(Answering):
     async def run(self) -> None:
         face, exchange = self._face, self._exchange
         task = asyncio.current_task()
+        if task is not None:
+            exchange.on_disconnect(cast("Callable[[], None]", task.cancel))
         try:
-            face.authorise(exchange)
+            who = await face.authorised(exchange)
             generation = await self._route.read(face, exchange)  # type: ignore[attr-defined]  # as above
-            planned = self._planned = plan(generation, face.directory, face.pipeline.policy, face.options)
-            self._call = planned.call
+            planned = plan(generation, face.directory, face.pipeline.policy, face.options)
+            use_cache(face, exchange, who, planned.call)
+            self._screening = screening(face, exchange, who, planned.call)
+            if self._screening is not None:
+                planned.need_one_conversation()
+            groups = [choice.found.group for choice in planned.choices]
+            await admit(face, exchange, planned.call, Said(who, self._identity, groups, generation.labels))
+            self._planned, self._call = planned, planned.call
             if task is not None:
-                exchange.on_disconnect(cast("Callable[[], None]", task.cancel))
                 self._limit(planned, task)
-            await (self._streamed(planned) if generation.stream else self._plain(planned))
+            async with self._screening or nullcontext():
+                if self._screening is not None:
+                    await self._screening.before()
+                await (self._streamed(planned) if generation.stream else self._plain(planned))
         except asyncio.CancelledError:
             if self._overdue is None and not exchange.disconnected:
                 raise
@@ -112,10 +129,11 @@ class Generating(Answering):
                 if timer is not None:
                     timer.cancel()
             self._settle()
-            self._note()
 
     async def _plain(self, planned: Planned) -> None:
-        found: Answer = await adrive(answer(planned.call, perf_counter, time.time), self._face.pipeline.transport)
+        found: Answer = await self._run(answer(planned.call, perf_counter, time.time))
+        if self._screening is not None:
+            found = await self._screening.after(found)
         body = self._route.write(found.response, planned)  # type: ignore[attr-defined]  # as above
         headers = answer_headers(JSON_HEADERS, planned.call, found.prepared, self._identity, self._began)
         self._exchange.respond(200, headers, body)
@@ -123,16 +141,27 @@ class Generating(Answering):
     async def _streamed(self, planned: Planned) -> None:
         exchange = self._exchange
         self._ping_later()
-        opened: OpenedStream = await adrive(open_stream(planned.call, perf_counter, time.time), self._face.pipeline.transport)
+        opened: OpenedStream = await self._run(open_stream(planned.call, perf_counter, time.time))
         try:
-            preamble_sent = self._begun
+            preamble_sent, guards = self._begun, self._screening
             self._begin(answer_headers(EVENTS, planned.call, opened.prepared, self._identity, self._began))
+            read = guards is not None and guards.reads_answers
+            if read and not preamble_sent:  # the head goes out, so that what guards refuse is an event
+                exchange.write(PREAMBLE)
             manner = planned.manner(opened.prepared.deployment)
-            encoder = GPTRouterStreamEncoder(lambda usage: source(planned, usage), manner, begun=preamble_sent)
-            await push(opened.stream, Rewrite(StreamState(opened, planned.call), exchange, self, encoder), exchange)
+            encoder = GPTRouterStreamEncoder(lambda usage: source(planned, usage), manner, begun=preamble_sent or read)
+            if guards is not None and read:
+                await guards.stream(opened, exchange, self, encoder.encode, list)
+                return
+            writer = Rewrite(StreamState(opened, planned.call), exchange, self, encoder)
+            await push(opened.stream, writer, exchange, self._face.pipeline.transport)
         finally:
             if opened.stream is not None:
                 await opened.stream.aclose()
+
+    async def _run(self, flow: Flow[Any]) -> Any:
+        work = adrive(flow, self._face.pipeline.transport)
+        return await (work if self._screening is None else self._screening.alongside(work))
 
     def encode_stream_error(self, error: DragomanError) -> bytes:
         """What `Rewrite` ends a broken stream with."""
@@ -151,7 +180,8 @@ class Generating(Answering):
             exchange.write(self.encode_stream_error(error))
             exchange.finish()
         else:
-            honest = isinstance(error, GatewayError) and self._face.settings.stream_refusals == "status"
+            refused = self._call is None and errors.status_of(error) in _REFUSALS
+            honest = refused and self._face.settings.stream_refusals == "status"
             status = errors.status_of(error) if honest else 200
             body = PREAMBLE + self.encode_stream_error(error)
             exchange.respond(status, EVENTS + headers[len(JSON_HEADERS) :], body)
@@ -192,10 +222,6 @@ class Generating(Answering):
         if not self._begun:
             self._exchange.start(200, headers)
             self._begun = True
-
-    def _note(self) -> None:
-        if self._planned is not None:
-            self._face.note(self._planned.call)
 
 
 def _asks_for_stream(body: bytes) -> bool:

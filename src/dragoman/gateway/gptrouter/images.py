@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from dragoman.core.media import GeneratedImage, ImageResponse
-from dragoman.dialects.gptrouter.requests import Candidate, read_object
+from dragoman.core.media import GeneratedImage
+from dragoman.dialects.gptrouter.requests import Candidate, read_labels, read_object
 from dragoman.dialects.openai_chat.reader import Fields, mismatch, refuse
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.gptrouter.face import Answer, Face
-from dragoman.gateway.gptrouter.whole import Asking, ask, found
+from dragoman.gateway.gptrouter.whole import Answered, Asking, ask, found
 
 MAX_IMAGES = 10
-_DEFAULTS = {"dall-e": "dall-e-3", "stable-diffusion": "stable-diffusion-xl-1024-v1-0"}
+_DEFAULTS = {"dall-e": "dall-e-3", "stable-diffusion": "core"}
 _SEVERAL = frozenset({"dall-e-2", "gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5"})
 """Models that make n images in one call."""
 
@@ -35,11 +35,28 @@ async def generate_image(face: Face, exchange: Exchange) -> Answer:
         body["num_inference_steps"] = steps
     places = found(face, (Candidate(provider=vendor, model=model),))
     calls = [{**body, "n": count}] if model in _SEVERAL else [body] * count
-    answers: list[ImageResponse] = await asyncio.gather(
-        *(ask(face, exchange, Asking("image", "openai_images", one, places)) for one in calls)
-    )
-    images = [image for answer in answers for image in answer.images]
-    return 200, {"response": _artifacts(images) if vendor == "stable-diffusion" else [_image(image) for image in images]}
+    labels = read_labels(fields)
+    answers = await _asked(face, exchange, [Asking("image", "openai_images", one, places, labels) for one in calls])
+    images = [image for answer in answers for image in answer.response.images]
+    shown = _artifacts(images) if vendor == "stable-diffusion" else [_image(image) for image in images]
+    return 200, {"response": shown, "meta": _meta(answers)}
+
+
+async def _asked(face: Face, exchange: Exchange, calls: list[Asking]) -> list[Answered]:
+    """All or none: the first failure ends the others, and is the answer."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(ask(face, exchange, one)) for one in calls]
+    except ExceptionGroup as problems:
+        raise problems.exceptions[0] from None
+    return [task.result() for task in asked]
+
+
+def _meta(answers: list[Answered]) -> dict[str, Any]:
+    """Who made them, and what they cost together where that is known of each."""
+    told: dict[str, Any] = {"provider": answers[0].by.provider, "model": answers[0].by.model}
+    costs = [answer.cost for answer in answers if answer.cost is not None]
+    return told | {"cost": sum(costs)} if len(costs) == len(answers) else told
 
 
 async def edit_image(face: Face, exchange: Exchange) -> Answer:
@@ -62,8 +79,8 @@ async def edit_image(face: Face, exchange: Exchange) -> Answer:
             body[ours] = value
     provider = fields.text("imageVendor") or ("" if "/" in model or model in face.pipeline.policy.names else "dall-e")
     places = found(face, (Candidate(provider=provider, model=model),))
-    answered: ImageResponse = await ask(face, exchange, Asking("image_edit", "openai_image_edits", body, places))
-    return 200, {"response": {"data": [_both(image) for image in answered.images]}}
+    answered = await ask(face, exchange, Asking("image_edit", "openai_image_edits", body, places, read_labels(fields)))
+    return 200, {"response": {"data": [_both(image) for image in answered.response.images]}, "meta": _meta([answered])}
 
 
 def _count(fields: Fields) -> int:

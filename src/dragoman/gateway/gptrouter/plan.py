@@ -7,6 +7,7 @@ from msgspec import Struct
 from dragoman.core.chat import Warning
 from dragoman.dialects.gptrouter.params import ChatBody, Manner, chat_body
 from dragoman.dialects.gptrouter.requests import Candidate, Generation
+from dragoman.dialects.openai_chat.reader import refuse
 from dragoman.engine.call import Call, CallOptions
 from dragoman.gateway.gptrouter.directory import Directory, Found
 from dragoman.gateway.gptrouter.routing import Place, Wish, make_call
@@ -39,6 +40,15 @@ class Planned(Struct, frozen=True, kw_only=True):
     @property
     def warnings(self) -> tuple[Warning, ...]:
         return tuple(warning for choice in self.choices for warning in choice.body.warnings)
+
+    def need_one_conversation(self) -> None:
+        """Guardrails read one request: raises BadRequestError where candidates are to be asked different things."""
+        first = self.choices[0].body.fields["messages"]
+        for choice in self.choices:
+            if choice.body.fields["messages"] != first:
+                refuse(
+                    f"{choice.candidate.path}.promptParams", "differs from that of the first candidate, and guardrails read one"
+                )
 
     def manner(self, deployment: Deployment) -> Manner:
         return self.choice_of(deployment).body.manner

@@ -1,7 +1,6 @@
 """The prompt pages: list, read, create, change, delete, label, compare, and the optimizer. The rules are the store's and these.
 
-A change keeps what was there as a version of its own, with its labels. `run` makes a Generation of a stored prompt, found by
-id or label, for `generate/prompt`.
+A change keeps what was there as a version of its own, with its labels. Running them is `prompt_runs`' business.
 """
 
 from __future__ import annotations
@@ -9,20 +8,20 @@ from __future__ import annotations
 import time
 from difflib import unified_diff
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from msgspec import to_builtins
 from msgspec.structs import replace
 
 from dragoman.core import json
 from dragoman.core.errors import BadRequestError
-from dragoman.dialects.gptrouter.requests import Candidate, Generation, limits, read_labels, read_object
+from dragoman.dialects.gptrouter.requests import Candidate, read_object
 from dragoman.dialects.openai_chat.reader import Fields, mismatch, refuse
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.gptrouter.face import Answer, Face
 from dragoman.gateway.gptrouter.health import iso
+from dragoman.gateway.gptrouter.prompt_runs import is_uuid
 from dragoman.gateway.gptrouter.prompt_store import Prompt
-from dragoman.gateway.gptrouter.templates import fill
 from dragoman.gateway.gptrouter.whole import Asking, ask, found
 
 NOT_FOUND: Answer = (404, {"message": "Prompt not found"})
@@ -132,7 +131,7 @@ async def _rewritten(face: Face, exchange: Exchange, message: Any, place: int) -
         return message
     asked = [{"role": "system", "content": _TASK}, {"role": "user", "content": text}]
     places = found(face, (Candidate(model=face.settings.optimizer),))
-    answered = await ask(face, exchange, Asking("chat", "openai_chat", {"messages": asked}, places))
+    answered = (await ask(face, exchange, Asking("chat", "openai_chat", {"messages": asked}, places))).response
     parts = answered.choices[0].parts if answered.choices else ()
     return {**message, "content": "".join(getattr(part, "text", "") for part in parts if type(part).__name__ == "TextPart")}
 
@@ -143,57 +142,6 @@ _TASK = (
 )
 
 
-# -------------------------------------------------------------------------------------------------------------------- running
-async def run(face: Face, exchange: Exchange) -> Generation:
-    """The body of `generate/prompt`. Raises BadRequestError for an unknown prompt and for each variable that is missing."""
-    fields = read_object(exchange.body)
-    data = fields.inner("data")
-    prompt = await _wanted(face, data.need_text("promptId"), data.text("label"))
-    params = fill(prompt.prompt_params, data.mapping("inputData") or {})
-    count, language, user = data.integer("n"), data.text("language"), data.text("userId")
-    params |= {key: value for key, value in (("n", count), ("user", user)) if value}
-    if not prompt.models:
-        refuse("data.promptId", f"the prompt {prompt.title[:60]!r} names no models to ask")
-    candidates = tuple(_candidate(model, _speaking(params, language), place) for place, model in enumerate(prompt.models))
-    return Generation(
-        candidates=candidates, stream=fields.flag("stream") or False, labels=read_labels(fields), **limits(fields)
-    )
-
-
-async def _wanted(face: Face, prompt_id: str, label: str | None) -> Prompt:
-    """By its id; of a group by the label asked for, or else `production`, or else the newest."""
-    prompt = await face.prompts.get(prompt_id)
-    group = await face.prompts.versions(prompt.parent_prompt_id if prompt else prompt_id)
-    there = [one for one in group if not one.is_deleted]
-    if label:
-        prompt = next((one for one in there if label in one.labels), None)
-        if prompt is None:
-            refuse("data.label", f"no version of this prompt is labelled {label[:60]!r}")
-    elif prompt is None and there:
-        prompt = next((one for one in there if "production" in one.labels), there[-1])
-    if prompt is None or prompt.is_deleted:
-        refuse("data.promptId", f"no prompt has the id {prompt_id[:60]!r}")
-    return prompt
-
-
-def _candidate(model: str, params: dict[str, Any], place: int) -> Candidate:
-    provider, slash, name = model.partition("/")
-    if slash:
-        return Candidate(provider=provider, model=name, params=params, order=place, place=place)
-    model_id, name = (model, "") if _is_uuid(model) else ("", model)
-    return Candidate(model_id=model_id, model=name, params=params, order=place, place=place)
-
-
-def _speaking(params: dict[str, Any], language: str | None) -> dict[str, Any]:
-    if not language:
-        return params
-    told = f"Please generate in {language} language."
-    if params.get("messages"):
-        return {**params, "messages": [*params["messages"], {"role": "user", "content": told}]}
-    return {**params, "prompt": f"{params.get('prompt') or ''}\n{told}"}
-
-
-# -------------------------------------------------------------------------------------------------------------------- reading
 def _steps(exchange: Exchange) -> list[str]:
     """What stands behind `prompt/` in the path, step by step."""
     return exchange.path.decode("latin-1").rpartition("/api/v1/prompt/")[2].split("/")
@@ -216,17 +164,9 @@ def _models(fields: Fields) -> tuple[str, ...] | None:
 
 def _uuid(fields: Fields, key: str) -> str | None:
     value = fields.text(key)
-    if value is not None and not _is_uuid(value):
+    if value is not None and not is_uuid(value):
         refuse(key, f"expected a UUID, found {value[:60]!r}")
     return value
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 async def _diff(face: Face, one: str, other: str) -> Answer:

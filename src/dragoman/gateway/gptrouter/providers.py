@@ -44,8 +44,10 @@ RENAMED: dict[tuple[str, str], str] = {
     ("together_ai", "Mistral-7B-Instruct-v0.2"): "mistralai/Mistral-7B-Instruct-v0.2",
     ("together_ai", "Mixtral-8x7B-Instruct-v0.1"): "mistralai/Mixtral-8x7B-Instruct-v0.1",
     ("together_ai", "llama-2-70b-chat"): "meta-llama/Llama-2-70b-chat-hf",
+    ("stable-diffusion", "stable-diffusion-xl-1024-v1-0"): "sd3.5-large",
+    ("stable-diffusion", "stable-diffusion-v1-6"): "sd3.5-medium",
 }
-"""(provider, model) as clients there write it -> what the provider calls the model."""
+"""(provider, model) as clients there write it -> what the provider calls the model, or its successor in the API of today."""
 
 KNOWN: dict[str, tuple[str, ...]] = {
     "chat_openai": (
@@ -101,7 +103,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "mistral_ai": ("mistral-medium",),
     "perplexity": ("pplx-70b-online", "pplx-7b-online"),
     "dall-e": ("dall-e-3",),
-    "stable-diffusion": ("stable-diffusion-xl-1024-v1-0", "stable-diffusion-v1-6"),
+    "stable-diffusion": ("stable-diffusion-xl-1024-v1-0", "stable-diffusion-v1-6", "core", "ultra"),
     "replicate": (
         "black-forest-labs/flux-dev",
         "black-forest-labs/flux-pro",

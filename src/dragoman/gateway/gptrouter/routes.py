@@ -9,22 +9,23 @@ told in GPTRouter's own words.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
+from dragoman.core.errors import DragomanError
 from dragoman.dialects.gptrouter.errors import encode_error
 from dragoman.dialects.gptrouter.requests import read_object
 from dragoman.engine.call import CallOptions
 from dragoman.gateway.exchange import Exchange, Handler
-from dragoman.gateway.gptrouter import decisions, embeddings, images, prompts, reading
+from dragoman.gateway.gptrouter import decisions, embeddings, images, openapi, prompt_runs, prompts, reading, status
 from dragoman.gateway.gptrouter.accounts import Account, Accounts
 from dragoman.gateway.gptrouter.directory import Directory
-from dragoman.gateway.gptrouter.face import Answer, Face, Page, Settings, respond
+from dragoman.gateway.gptrouter.face import Answer, Face, Page, Settings, may_manage, may_see_all, refuse, respond
 from dragoman.gateway.gptrouter.generate import GenerateRoute, write_text
 from dragoman.gateway.gptrouter.health import History, iso, span
 from dragoman.gateway.gptrouter.prompt_store import MemoryPrompts, PromptStore
 from dragoman.gateway.pipeline import Pipeline
-from dragoman.gateway.serving import Route
+from dragoman.gateway.serving import JSON_HEADERS, Route
 
 BASES = ("/api/v1", "//api/v1", "/api/api/v1")
 _METHODS = ("GET", "POST", "PUT", "DELETE")
@@ -36,6 +37,7 @@ def gptrouter_routes(
     pipeline: Pipeline,
     *,
     options: CallOptions = _DEFAULT_OPTIONS,
+    directory: Directory | None = None,
     prompts_store: PromptStore | None = None,
     accounts: Iterable[Account] = (),
     token_secret: bytes = b"",
@@ -44,16 +46,15 @@ def gptrouter_routes(
 ) -> dict[tuple[str, bytes], Route]:
     """`options` are those of the gateway's calls. Without a store prompts live as long as the process.
 
-    `history` is told of all calls by whoever observes them; without one the face keeps one of its own calls.
+    `history` is told of all calls by whoever made it; without one the face makes one that begins now.
     """
     face = Face(
         pipeline=pipeline,
         options=options,
-        directory=Directory(lambda: pipeline.policy, started=iso(time.time())),
+        directory=directory or Directory(lambda: pipeline.policy, started=iso(time.time())),
         prompts=prompts_store or MemoryPrompts(),
         accounts=Accounts(accounts, secret=token_secret),
-        history=history or History(),
-        notes=history is None,
+        history=history or _watched(pipeline),
         settings=settings,
     )
     table = _table(face)
@@ -62,7 +63,17 @@ def gptrouter_routes(
         for base in BASES
         for (method, path), handler in table.items()
     }
-    return routes | {("GET", b"/healthcheck"): Route(Page(face, lambda _, __: (200, {"status": "ok"}), guarded=False))}
+    if settings.status != "off":
+        routes |= {("GET", path): Route(StatusPage(face, write), encode_error) for path, write in _STATUS}
+    alive = Page(face, lambda _, __: (200, {"status": "ok"}), permit=None)
+    return routes | {("GET", b"/healthcheck"): Route(alive), ("GET", b"/api/openapi.json"): Route(_document)}
+
+
+def _watched(pipeline: Pipeline) -> History:
+    """One that begins now: who has never asked for this face has not paid for it."""
+    history = History()
+    pipeline.observers += (history.note,)
+    return history
 
 
 def _table(face: Face) -> dict[tuple[str, str], Handler]:
@@ -72,7 +83,7 @@ def _table(face: Face) -> dict[tuple[str, str], Handler]:
         ("GET", "/provider/all"): page(_providers),
         ("GET", "/model/all"): page(_models),
         ("POST", "/generate"): GenerateRoute(face, reading.read_plain),
-        ("POST", "/generate/prompt"): GenerateRoute(face, prompts.run),
+        ("POST", "/generate/prompt"): GenerateRoute(face, prompt_runs.run),
         ("POST", "/generate/image"): GenerateRoute(face, reading.read_vision, write_text),
         ("POST", "/generate/generate-image"): page(images.generate_image),
         ("POST", "/generate/edit-image"): page(images.edit_image),
@@ -81,17 +92,53 @@ def _table(face: Face) -> dict[tuple[str, str], Handler]:
         ("POST", "/generate/system-one"): page(decisions.system_one),
         ("GET", "/healthcheck"): page(_health),
         ("POST", "/healthcheck"): page(_health_rows),
-        ("GET", "/model-usage/model"): page(_usage),
+        ("GET", "/model-usage/model"): page(_usage, permit=may_see_all),
         ("GET", "/prompt/all"): page(prompts.all_prompts),
-        ("POST", "/prompt"): page(prompts.create_prompt),
+        ("POST", "/prompt"): page(prompts.create_prompt, permit=may_manage),
         ("POST", "/prompt/optimize"): page(prompts.optimize),
-        ("POST", "/user/login"): page(_login, guarded=False),
+        ("POST", "/user/login"): page(_login, permit=None),
         ("GET", "/model/*"): page(_model),
         ("GET", "/prompt/*"): page(prompts.one_prompt),
-        ("PUT", "/prompt/*"): page(prompts.change_prompt),
-        ("DELETE", "/prompt/*"): page(prompts.delete_prompt),
+        ("PUT", "/prompt/*"): page(prompts.change_prompt, permit=may_manage),
+        ("DELETE", "/prompt/*"): page(prompts.delete_prompt, permit=may_manage),
     }
     return table | {(method, "/*"): _nowhere for method in _METHODS}
+
+
+class StatusPage:
+    """A handler for what is a page or a picture, and for whoever the settings say."""
+
+    def __init__(self, face: Face, write: Callable[[History, Exchange], tuple[bytes, bytes]]) -> None:
+        self._face = face
+        self._write = write
+
+    async def __call__(self, exchange: Exchange) -> None:
+        try:
+            if self._face.settings.status != "public":
+                await self._face.authorised(exchange)
+        except DragomanError as error:
+            refuse(exchange, error)
+        else:
+            kind, body = self._write(self._face.history, exchange)
+            exchange.respond(200, [(b"content-type", kind), (b"cache-control", b"no-cache"), *_SAFE], body)
+
+
+_SAFE = [
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+def _status_page(history: History, _: Exchange) -> tuple[bytes, bytes]:
+    return b"text/html; charset=utf-8", status.page(history.models, time.time())
+
+
+def _status_badge(history: History, exchange: Exchange) -> tuple[bytes, bytes]:
+    name = status.badge_name(exchange.path)
+    return b"image/svg+xml", status.badge(name, history.find(name), time.time())
+
+
+_STATUS = ((b"/status", _status_page), (b"/status/badge/*", _status_badge))
 
 
 def _providers(face: Face, _: Exchange) -> Answer:
@@ -122,6 +169,10 @@ def _usage(face: Face, exchange: Exchange) -> Answer:
 async def _login(face: Face, exchange: Exchange) -> Answer:
     fields = read_object(exchange.body)
     return 200, await face.accounts.login(fields.need_text("email"), fields.need_text("password"))
+
+
+def _document(exchange: Exchange) -> None:
+    exchange.respond(200, JSON_HEADERS, openapi.document())
 
 
 def _nowhere(exchange: Exchange) -> None:

@@ -1,12 +1,14 @@
 """Candidates that were found -> one Call of the engine, with the router's session that chooses among them.
 
-The first candidate is the group that is asked, the others are its fallbacks, with what their bodies have different. Where a
+Those that are slow or down go to the end (`standing`). The first is the group that is asked, the others are its fallbacks, with
+what their bodies have different; `rounds` goes through them again where the request has retries for it. Where a
 request wants what a session cannot be told (a few of a group's deployments, a time limit of one candidate, one group twice),
 the deployments are asked in their order. Who is asked, and again, is the router's to decide in both cases.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 from time import perf_counter
 from typing import Any
@@ -20,10 +22,13 @@ from dragoman.engine.call import Call, CallOptions
 from dragoman.engine.prepare import carried_as
 from dragoman.engine.request_facts import request_facts
 from dragoman.gateway.gptrouter.directory import Found
+from dragoman.gateway.gptrouter.rounds import Rounds, Turns
+from dragoman.gateway.gptrouter.standing import standing
 from dragoman.router.deployment import Deployment
-from dragoman.router.direct import Direct, Sessionlike
+from dragoman.router.direct import Sessionlike
 from dragoman.router.fallback import Hop
 from dragoman.router.policy import Policy
+from dragoman.router.state import RequestFacts
 
 _RNG = Random()  # noqa: S311 - which deployment is asked is no secret
 
@@ -37,7 +42,9 @@ class Place(Struct, frozen=True, kw_only=True):
 
 
 class Wish(Struct, frozen=True, kw_only=True):
-    """What is asked: `places` in order. `seconds` for all of it, `retries` of a lone place; None: not said."""
+    """What is asked: `places` in order. `seconds` for all of it; `retries`: further attempts when each place had its own, None:
+    as configured for a lone place, and of several each takes the others' place.
+    """
 
     operation: str
     dialect: str
@@ -50,6 +57,9 @@ class Wish(Struct, frozen=True, kw_only=True):
 def make_call(wish: Wish, policy: Policy, options: CallOptions) -> Call:
     """Raises BadRequestError for an operation that the first candidate's provider does not offer."""
     carried_as(wish.places[0].found.deployments[0].target.provider, wish.operation)
+    now = perf_counter()
+    places = sorted(wish.places, key=lambda place: standing(policy, place.found.group, place.found.deployments, now))
+    wish = replace(wish, places=tuple(places))
     make = _with_session if _plain(wish.places) else _in_order
     return make(wish, policy, replace(_in_time(options, wish), relay=False))
 
@@ -76,7 +86,14 @@ def _with_session(wish: Wish, policy: Policy, options: CallOptions) -> Call:
         deadline=None if wish.seconds is None else perf_counter() + wish.seconds,
     )
     places = tuple(deployment for place in wish.places for deployment in place.found.deployments)
-    return _call(wish, body, places, options, policy.begin(facts, _RNG))
+    return _call(wish, body, places, options, _session(policy, facts, wish.retries if others else None))
+
+
+def _session(policy: Policy, facts: RequestFacts, retries: int | None) -> Sessionlike:
+    begin = partial(policy.begin, facts, _RNG)
+    if not retries:
+        return begin()
+    return Rounds(begin, policy.group(facts.group).retry_budget, policy.settings.retry, retries=retries, rng=_RNG)
 
 
 def _in_order(wish: Wish, _: Policy, options: CallOptions) -> Call:
@@ -84,9 +101,10 @@ def _in_order(wish: Wish, _: Policy, options: CallOptions) -> Call:
     bodies = [place.body for place in wish.places]
     common = {key: value for key, value in bodies[0].items() if all(key in body and body[key] == value for body in bodies)}
     places = tuple(_on_terms(place, deployment, common) for place in wish.places for deployment in place.found.deployments)
-    retries = options.retry.max_retries if wish.retries is None else wish.retries
+    usual = options.retry.max_retries if len(wish.places) == 1 else 0
+    retries = usual if wish.retries is None else wish.retries
     retry = replace(options.retry, max_retries=retries + len(places) - 1)
-    return _call(wish, _body(wish, common), places, options, Direct(places, retry, _RNG))
+    return _call(wish, _body(wish, common), places, options, Turns(places, retry, _RNG))
 
 
 def _call(wish: Wish, body: dict[str, Any], places: tuple[Deployment, ...], options: CallOptions, session: Sessionlike) -> Call:

@@ -17,13 +17,13 @@ _PLACE = re.compile(r"\\(?P<text>\[[^\[\]]*\])|\[(?P<old>[A-Za-z_][\w-]*)\](?!\(
 MAX_DEPTH = 64
 
 
-def fill(value: Any, given: Mapping[str, Any]) -> Any:
-    """`value` with every text in it filled. Raises BadRequestError that names all variables which are missing."""
+def fill(value: Any, given: Mapping[str, Any], place: str = "data.inputData") -> Any:
+    """`value` with every text in it filled. Raises BadRequestError that names all variables which are missing at `place`."""
     missing: dict[str, None] = {}
     filled = _filled(value, given, missing, 0)
     if missing:
         names = ", ".join(missing)
-        raise BadRequestError(f"data.inputData: missing {names}; the prompt needs {'it' if len(missing) == 1 else 'them'}")
+        raise BadRequestError(f"{place}: missing {names}; the prompt needs {'it' if len(missing) == 1 else 'them'}")
     return filled
 
 

@@ -9,27 +9,35 @@ from dragoman.core.chat import Usage
 from dragoman.dialects.gptrouter.answers import Source
 from dragoman.dialects.gptrouter.errors import status_of
 from dragoman.dialects.gptrouter.wire import model_id, provider_id
-from dragoman.engine.call import Attempt
-from dragoman.gateway.governance.facts import price
+from dragoman.engine.call import Attempt, Call
+from dragoman.engine.price import price
 from dragoman.gateway.gptrouter.plan import Planned
+from dragoman.router.deployment import Deployment
 
 MAX_MESSAGE = 500
+HIT = "hit"
 
 
 def trail(planned: Planned) -> tuple[dict[str, Any], ...]:
     return tuple(_told(attempt, planned) for attempt in planned.call.attempts)
 
 
+def answered_by(call: Call) -> Deployment:
+    """The deployment that was asked last; of an answer out of the cache the first that would have been."""
+    return call.attempts[-1].deployment if call.attempts else call.deployments[0]
+
+
 def source(planned: Planned, usage: Usage | None) -> Source:
-    """Who answered: the deployment that was asked last."""
+    """Who answered."""
     call = planned.call
-    choice = planned.choice_of(call.attempts[-1].deployment)
+    choice = planned.choice_of(answered_by(call))
     cost = price(call, usage) if usage is not None else None
     return Source(
         provider=choice.found.provider,
         model=choice.found.model,
         attempts=trail(planned),
         cost=None if cost is None else cost.dollars,
+        cached=call.lookup is not None and call.lookup.status == HIT,
         warnings=planned.warnings + call.warnings,
     )
 

@@ -9,20 +9,37 @@ import asyncio
 import time
 from collections.abc import Iterable
 from time import perf_counter
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from dragoman.dialects.gptrouter.requests import Candidate
-from dragoman.engine.call import Settlement
+from dragoman.dialects.gptrouter.requests import Candidate, Labels
+from dragoman.engine.cached import answer
+from dragoman.engine.call import Call, Settlement
 from dragoman.engine.drive import adrive
-from dragoman.engine.flow import answer
+from dragoman.engine.flow import Answer as FlowAnswer
+from dragoman.engine.price import price
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.gptrouter.directory import Found
 from dragoman.gateway.gptrouter.face import Face
+from dragoman.gateway.gptrouter.governed import Said, admit, screening, use_cache
 from dragoman.gateway.gptrouter.routing import Place, Wish, make_call
+from dragoman.gateway.gptrouter.trail import answered_by
+from dragoman.gateway.request_ids import request_id
+from dragoman.transport.base import AsyncTransport
+
+if TYPE_CHECKING:
+    from dragoman.gateway.guardrails.screening import Screening
 
 
 def found(face: Face, candidates: Iterable[Candidate]) -> tuple[Found, ...]:
     return tuple(face.directory.find(candidate) for candidate in candidates)
+
+
+class Answered(NamedTuple):
+    """The decoded answer, who gave it, and what it cost in USD, where that is known."""
+
+    response: Any
+    by: Found
+    cost: float | None
 
 
 class Asking(NamedTuple):
@@ -32,20 +49,36 @@ class Asking(NamedTuple):
     dialect: str
     body: dict[str, Any]
     places: tuple[Found, ...]
+    labels: Labels = Labels()
 
 
-async def ask(face: Face, exchange: Exchange, asking: Asking) -> Any:
-    """The decoded answer. Raises a DragomanError."""
+async def ask(face: Face, exchange: Exchange, asking: Asking) -> Answered:
+    """Raises a DragomanError."""
     places = tuple(Place(found=place, body=asking.body) for place in asking.places)
     wish = Wish(operation=asking.operation, dialect=asking.dialect, places=places)
     call = make_call(wish, face.pipeline.policy, face.options)
     task = asyncio.current_task()
     if task is not None:
         exchange.on_disconnect(cast("Any", task.cancel))
+    who, identity = await face.authorised(exchange), request_id(exchange.header(b"x-request-id"))
+    use_cache(face, exchange, who, call)
+    guards = screening(face, exchange, who, call)
+    await admit(face, exchange, call, Said(who, identity, [place.group for place in asking.places], asking.labels))
     try:
-        answered = await adrive(answer(call, perf_counter, time.time), face.pipeline.transport)
+        answered = await _answered(call, face.pipeline.transport, guards)
     finally:
         if call.settlement is None:
             call.settle(Settlement(cancelled=True))
-        face.note(call)
-    return answered.response
+    asked = answered_by(call).id
+    by = next(place for place in asking.places if any(one.id == asked for one in place.deployments))
+    cost = price(call, answered.usage)
+    return Answered(answered.response, by, cost.dollars if cost and cost.lines else None)
+
+
+async def _answered(call: Call, transport: AsyncTransport, guards: Screening | None) -> FlowAnswer:
+    flow = answer(call, perf_counter, time.time)
+    if guards is None:
+        return await adrive(flow, transport)
+    async with guards:
+        await guards.before()
+        return await guards.after(await guards.alongside(adrive(flow, transport)))

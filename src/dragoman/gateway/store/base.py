@@ -6,7 +6,7 @@ lines are chained by hashes; `changes` reads that log, which is also how other w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
@@ -115,6 +115,14 @@ class Store(Reader, Protocol):
 
     async def rows(self, found: Filter, *, limit: int, offset: int) -> list[Row]:
         """The newest first."""
+        ...
+
+    def each(self, found: Filter) -> AsyncIterator[Row]:
+        """All of them, the oldest first, however many; not to be left in the middle."""
+        ...
+
+    async def charged(self, ids: Sequence[str]) -> Mapping[str, int]:
+        """What these rows were charged; of those that are there."""
         ...
 
     async def spending(self, by: str, found: Filter) -> list[Spending]:

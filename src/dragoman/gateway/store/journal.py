@@ -3,7 +3,7 @@
 So a row costs no system call, and is there after a kill -9 of the worker the moment the copy is done. `sync` brings it to the
 disk, for when the machine itself fails. A file goes when the store has every row in it. A live worker holds a lock on its
 files, which a kill releases: `abandoned` finds what dead ones left. The disk is reserved before it is needed; when it
-is full, new calls are refused and those in flight end as usual.
+is full, new calls are refused until the store has what is in the last file, and those in flight end as usual.
 """
 
 from __future__ import annotations
@@ -51,6 +51,11 @@ class _Segment:
         self.memory[self.position : end] = frame
         self.position = end
 
+    def rewind(self) -> None:
+        """Begin anew; the store has all that was in it."""
+        self.memory[: self.position] = bytes(self.position)
+        self.position = 0
+
     def close(self) -> None:
         self.memory.close()
         os.close(self._file)
@@ -65,6 +70,7 @@ class FileJournal:
         self.worker = worker
         self._size = segment_bytes
         self._made = 0
+        self._warned = False
         self._next: _Segment | None = None
         self._segments = [self._make()]
 
@@ -100,8 +106,11 @@ class FileJournal:
         if self._next is None and current.position > current.size // 2:
             try:
                 self._next = self._make()
+                self._warned = False
             except OSError as problem:
-                logger.warning("The journal's next file cannot be made: %s", problem)
+                if not self._warned:
+                    logger.warning("The journal's next file cannot be made: %s", problem)
+                self._warned = True
 
     def sync(self) -> None:
         """Bring to the disk what was written. Blocks; call it in a thread."""
@@ -119,11 +128,15 @@ class FileJournal:
 
     def _room(self, length: int) -> _Segment:
         current = self._segments[-1]
-        if current.position + length > current.size:
-            current = self._next or self._make()
-            self._next = None
-            self._segments.append(current)
-        return current
+        if current.position + length <= current.size:
+            return current
+        if self._next is None and not current.pending:
+            current.rewind()  # so it goes on where the disk is full
+            return current
+        made = self._next or self._make()
+        self._next = None
+        self._segments.append(made)
+        return made
 
     def _make(self) -> _Segment:
         self._made += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from dragoman.core.errors import ConflictError, NotFoundError
@@ -102,6 +102,13 @@ class MemoryStore:
 
     async def rows(self, found: Filter, *, limit: int, offset: int) -> list[Row]:
         return sorted(self._matching(found), key=lambda row: (-row.ended, row.id))[offset : offset + limit]
+
+    async def each(self, found: Filter) -> AsyncIterator[Row]:
+        for row in sorted(self._matching(found), key=lambda row: (row.ended, row.id)):
+            yield row
+
+    async def charged(self, ids: Sequence[str]) -> Mapping[str, int]:
+        return {id_: self._rows[id_].charged for id_ in ids if id_ in self._rows}
 
     async def spending(self, by: str, found: Filter) -> list[Spending]:
         groups: dict[str, list[Row]] = {}

@@ -9,6 +9,9 @@ from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, Str
 
 metadata = MetaData()
 
+REVISION = "0001"
+"""The last migration: after it the tables are these."""
+
 scopes = Table(
     "scopes",
     metadata,

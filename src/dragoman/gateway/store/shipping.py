@@ -22,6 +22,7 @@ from msgspec import Struct
 from dragoman.core.errors import DragomanError
 from dragoman.gateway.governance.budgets import Alert, dollars
 from dragoman.gateway.governance.governance import Governance, Policy
+from dragoman.gateway.governance.leases import Leases
 from dragoman.gateway.governance.scopes import Reference
 from dragoman.gateway.store.base import Store
 from dragoman.gateway.store.journal import FileJournal, abandoned
@@ -36,12 +37,12 @@ SKEW = 10.0
 
 class Pace(Struct, frozen=True, kw_only=True):
     """Seconds. `turn` between two of shipping; `recovery` between two looks for what dead workers left; `held`: how long other
-    workers believe what this one last said it holds. `shared`: whether there are other workers.
+    workers believe what this one last said it holds: until after a look for what it left. `shared`: there are other workers.
     """
 
     turn: float = 0.25
     recovery: float = 30.0
-    held: float = 10.0
+    held: float = 60.0
     shared: bool = True
 
 
@@ -51,20 +52,30 @@ async def begin(
     journal: Path,
     master_key: str | None = None,
     policy: Policy | None = None,
+    worker: str | None = None,
+    leases: Leases | None = None,
+    alerted: Callable[[Alert], None] | None = None,
     pace: Pace | None = None,
     clock: Callable[[], float] = time.time,
 ) -> tuple[Governance, Shipping]:
-    """A worker's governance, with what dead workers left already in the store. "" as the database: memory.
+    """A worker's governance, with what dead workers left already in the store. "" as the database: memory. `worker`: its name,
+    unique among all that ever were. `alerted`: who hears of budgets that pass their thresholds, beside the log.
 
     Raises ConfigurationError, ServiceUnavailableError.
     """
+
+    def alert(told: Alert) -> None:
+        log_alert(told)
+        if alerted is not None:
+            alerted(told)
+
     store = await _store(database)
-    worker = secrets.token_hex(6)
+    worker = worker or secrets.token_hex(6)
     recovered = await recover(store, journal, clock())
     if recovered:
         logger.warning("%d calls of a worker that ended early were brought to the ledger", recovered)
     written = FileJournal(journal, worker)
-    governance = Governance(store, written, worker=worker, policy=policy, alerted=log_alert)
+    governance = Governance(store, written, worker=worker, policy=policy, leases=leases, alerted=alert)
     if master_key:
         governance.trust(master_key)
     shipping = Shipping(governance, store, written, pace=pace or Pace(), clock=clock)

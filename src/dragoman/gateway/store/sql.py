@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import event, func, select, text
+from sqlalchemy import Connection, event, func, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -22,7 +22,6 @@ from dragoman.gateway.governance.directory import FoundKey
 from dragoman.gateway.governance.scopes import Reference, Scope
 from dragoman.gateway.store import schema
 from dragoman.gateway.store.base import FIRST_HASH, Change, Filter, sealed
-from dragoman.gateway.store.migrate import upgrade
 from dragoman.gateway.store.sql_ledger import LedgerSql
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
@@ -39,11 +38,22 @@ async def open_store(url: str) -> SqlStore:
     try:
         async with store.writing() as connection:
             await _lock(connection)
-            await connection.run_sync(upgrade)
+            if await connection.run_sync(_revision) != schema.REVISION:
+                from dragoman.gateway.store.migrate import upgrade  # noqa: PLC0415 - alembic costs a quarter of a second
+
+                await connection.run_sync(upgrade)
     except BaseException:
         await engine.dispose()
         raise
     return store
+
+
+def _revision(connection: Connection) -> str | None:
+    """Where a database is that was migrated before."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 def engine_for(url: str) -> AsyncEngine:

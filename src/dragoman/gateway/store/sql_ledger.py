@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -66,6 +66,21 @@ class LedgerSql(ABC):
         query = select(table.record).where(*_wanted(found)).order_by(table.ended.desc(), table.id)
         async with self.reading() as connection:
             return [_decode(record) for (record,) in await connection.execute(query.limit(limit).offset(offset))]
+
+    async def each(self, found: Filter) -> AsyncIterator[Row]:
+        table = schema.ledger.c
+        query = select(table.record).where(*_wanted(found)).order_by(table.ended, table.id)
+        async with self.reading() as connection:
+            async for (record,) in await connection.stream(query):
+                yield _decode(record)
+
+    async def charged(self, ids: Sequence[str]) -> Mapping[str, int]:
+        table, found = schema.ledger.c, {}
+        async with self.reading() as connection:
+            for chunk in _chunks(list(ids)):
+                query = select(table.id, table.charged).where(table.id.in_(chunk))
+                found.update({id_: int(nano) for id_, nano in await connection.execute(query)})
+        return found
 
     async def spending(self, by: str, found: Filter) -> list[Spending]:
         table = schema.ledger.c

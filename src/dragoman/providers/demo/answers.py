@@ -51,7 +51,7 @@ def answer(ask: Ask) -> Answer:
     """The whole answer. Raises Refusal 400 for a schema that demo cannot fill."""
     called = _called_tools(ask)
     calls = tuple(ToolCall(tool.name, _filled(tool, ask)) for tool in called)
-    text = "" if calls else _text(ask)
+    text = "" if calls else _text(ask).removeprefix(ask.begun)
     spoken, hit = _stopped(text, ask.stop)
     finish = "tool_calls" if calls else "stop_sequence" if hit else "stop"
     reasoning = _reasoning(ask) if _thinks(ask) else ""

@@ -97,6 +97,7 @@ def _ask(body: Body, model: str, settings: Settings) -> Ask:
         user=_last_user_text(body.messages),
         system=texts(body.system),
         tool_results=_closing_tool_results(body.messages[-1]),
+        begun=texts(body.messages[-1].content) if body.messages[-1].role == "assistant" else "",
         tools=tools,
         tool_choice=_tool_choice(choice, tools),
         parallel=not (choice and choice.disable_parallel_tool_use),

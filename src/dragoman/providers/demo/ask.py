@@ -16,6 +16,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     """`model` is the bare name (`echo`). `tool_choice`: auto, none, required, or the name of a tool as a one-tuple.
 
     `system` and `user` are texts (the last user turn), `tool_results` the texts of the results that end the conversation.
+    `begun`: the beginning of the answer, where the conversation ends in one (assistant prefill).
     `schema`: the JSON Schema of the answer; `json_object`: some JSON object. `think`: None leaves it to the model.
     """
 
@@ -23,6 +24,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     user: str = ""
     system: str = ""
     tool_results: tuple[str, ...] = ()
+    begun: str = ""
     tools: tuple[Tool, ...] = ()
     tool_choice: str | tuple[str] = "auto"
     parallel: bool = True

@@ -59,6 +59,15 @@ def _garbage(script: Script, settings: Settings, _wire: ErrorWire) -> Script:
     return _interrupted(script, settings, GARBAGE_EVENT, GARBAGE_BODY)
 
 
+def _malformed(script: Script, settings: Settings, _wire: ErrorWire) -> Script:
+    """Garbage between good events. A plain answer has none, and is well."""
+    if not script.streaming:
+        return script
+    before = _before(script, settings)
+    pieces = (*before, Piece(0.0, GARBAGE_EVENT), *script.pieces[len(before) :])
+    return msgspec.structs.replace(script, pieces=pieces)
+
+
 def _error_event(script: Script, settings: Settings, wire: ErrorWire) -> Script:
     refusal = Refusal(529, "The demo provider was told to fail inside a 200 answer (fail=error_event).")
     return _interrupted(script, settings, wire.event(refusal), wire.body(refusal))
@@ -95,5 +104,6 @@ _FAULTS: dict[str, Fault] = {
     "cut": _ending("cut"),
     "stall": _ending("stall"),
     "garbage": _garbage,
+    "malformed": _malformed,
     "error_event": _error_event,
 }

@@ -99,6 +99,7 @@ def _ask(body: Body, model: str, settings: Settings) -> Ask:
         user=_last_user_text(body.messages),
         system="\n".join(texts(message.content) for message in body.messages if message.role in ("system", "developer")),
         tool_results=_closing_tool_results(body.messages),
+        begun=texts(body.messages[-1].content) if body.messages[-1].role == "assistant" else "",
         tools=tools,
         tool_choice=_tool_choice(body.tool_choice, tools),
         parallel=body.parallel_tool_calls is not False,

@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from dragoman.providers.demo.script import Refusal
 
 STATUS_FAULTS = ("400", "401", "429", "500", "503", "529")
-FAULTS = (*STATUS_FAULTS, "timeout", "refuse", "cut", "stall", "garbage", "error_event")
+FAULTS = (*STATUS_FAULTS, "timeout", "refuse", "cut", "stall", "garbage", "malformed", "error_event")
 
 NotNegative = Annotated[float, Meta(ge=0)]
 
@@ -26,8 +26,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `chunk`: tokens in one streamed piece. `length`: the answer is that many words, whatever the model.
     `fail`: one of FAULTS; `fail_rate`: the share of requests that do. `fail_after`: pieces that come before a cut, stall,
-    garbage or error event (half of them by default; a plain answer counts four). `retry_after`: seconds, the header of a
-    failing status.
+    garbage, malformed or error event (half of them by default; a plain answer counts four). `retry_after`: seconds, the header
+    of a failing status.
     """
 
     latency: NotNegative = 0.0

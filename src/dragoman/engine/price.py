@@ -1,0 +1,56 @@
+"""What a call cost, by the terms of the deployment that answered it, or by the catalog. Pure; the catalog is loaded when used.
+
+Whoever keeps a ledger, counts spending or writes traces asks here, so that all of them tell one price.
+"""
+
+from __future__ import annotations
+
+from dragoman.catalog import lookup
+from dragoman.catalog.bill import bill_found
+from dragoman.catalog.cost import FREE, Cost
+from dragoman.catalog.lookup import Found
+from dragoman.catalog.records import Model, Tariff
+from dragoman.core.chat import Usage
+from dragoman.engine.call import Attempt, Call
+from dragoman.router.deployment import Deployment
+
+
+def answering(call: Call) -> Attempt | None:
+    """The attempt that has answered, else the last one that was made; None when there was none."""
+    return call.attempts[-1] if call.attempts else None
+
+
+def price(call: Call, usage: Usage | None, *, minute: int | None = None, service_tier: str | None = None) -> Cost | None:
+    """What the call cost at the deployment that answered; None when none was asked, nothing for an answer that was kept.
+    `minute`: of the UTC day.
+    """
+    attempt = answering(call)
+    if attempt is None:
+        return Cost(nano_dollars=0) if call.kept else None
+    known: tuple[Attempt, Usage | None, str | None, Cost] | None = call.priced
+    if known is not None and known[0] is attempt and known[1] is usage and known[2] == service_tier:
+        return known[3]  # several watch one call
+    deployment = attempt.deployment
+    name = f"{deployment.target.provider.name}/{deployment.target.model}"
+    units = _images(call) if usage is None else None
+    cost = bill_found(record(deployment), name, usage, minute=minute, service_tier=service_tier, units=units)
+    call.priced = (attempt, usage, service_tier, cost)
+    return cost
+
+
+def _images(call: Call) -> dict[str, int]:
+    """The pictures of an answer that counts no tokens."""
+    images = getattr(call.settlement.response, "images", ()) if call.settlement else ()
+    return {"image": len(images)} if images else {}
+
+
+def record(deployment: Deployment) -> Found | None:
+    """What is known of its model; a price in the configuration goes first."""
+    terms, target = deployment.terms, deployment.target
+    provider = target.provider.name
+    if terms.input_rate is not None or terms.output_rate is not None:
+        tariff = Tariff(rates={"input": terms.input_rate or 0, "output": terms.output_rate or 0})
+        return Found(model=Model(provider=provider, name=target.model, price=tariff))
+    if provider in FREE:
+        return Found(model=Model(provider=provider, name=target.model))
+    return lookup.current().find(target.model, provider)

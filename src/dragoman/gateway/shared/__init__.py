@@ -1,0 +1,1 @@
+"""What several workers know together, through a Valkey or Redis server: leases of limits and budgets, cooldowns."""

