@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.engine import tape
-from dragoman.engine.tape import Tape
+from dragoman.engine.tape import MOST, PIECES, Tape
 
 EVENT = b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"%d"}}]}\n\n'
 
@@ -14,11 +13,13 @@ EVENT = b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{
 def recorded(pieces: list[bytes], first: bytes = b"") -> Tape:
     made = Tape(first)
     for piece in pieces:
-        made.add(piece)
+        made.pieces.append(piece)
+        if len(made.pieces) >= PIECES:
+            made.pack()
     return made
 
 
-@given(st.binary(max_size=100), st.lists(st.binary(max_size=3 * tape.BLOCK), max_size=8))
+@given(st.binary(max_size=100), st.lists(st.binary(max_size=40), max_size=3 * PIECES))
 def test_it_gives_back_what_was_added(first: bytes, pieces: list[bytes]) -> None:
     made = recorded(pieces, first)
     assert made.read() == first + b"".join(pieces)
@@ -32,8 +33,9 @@ def test_events_take_a_fraction_of_their_bytes() -> None:
 
 
 def test_a_stream_that_is_too_long_is_not_kept_at_all() -> None:
-    made = recorded([b"x" * tape.BLOCK] * (tape.MOST // tape.BLOCK))
+    made = recorded([b"x" * (MOST // PIECES)] * PIECES)
     assert made.whole
-    made.add(b"y" * tape.BLOCK)
+    made.pieces.append(b"y")
     assert not made.whole
+    made.pack()
     assert not made._blocks

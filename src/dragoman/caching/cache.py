@@ -5,7 +5,7 @@
     Cache(type="redis", host="cache.internal", ttl=600)        Redis or Valkey, shared by machines
     Cache(type="local-semantic", similarity_threshold=0.97)    also an answer to nearly the same question
 
-It asks nobody: `engine.cached` does. It may be shared by threads, event loops and clients.
+It asks nobody: `engine.lookup` does. It may be shared by threads, event loops and clients.
 """
 
 from __future__ import annotations

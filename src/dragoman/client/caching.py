@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from dragoman.client.arguments import Arguments
 from dragoman.core.errors import ConfigurationError
-from dragoman.engine.cached import use
 from dragoman.engine.call import Call
 
 if TYPE_CHECKING:
@@ -28,8 +27,10 @@ def attach(call: Call, said: Arguments, cache: Cache | None) -> None:
         return
     controls = cache.controls(said.caching, said.cache)
     if controls is not None:
+        from dragoman.engine.lookup import Lookup  # noqa: PLC0415 - see the module
+
         routing = said.routing
-        use(call, cache, controls, *(() if routing is None else (sorted(routing.tags), routing.deployment)))
+        call.lookup = Lookup(cache, controls, () if routing is None else (sorted(routing.tags), routing.deployment))
 
 
 def package_cache() -> Cache | None:

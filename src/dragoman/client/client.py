@@ -23,10 +23,9 @@ from dragoman.client.streams import AsyncCompletionStream, CompletionStream, ach
 from dragoman.core.chat import ChatResponse
 from dragoman.core.errors import DragomanError
 from dragoman.core.events import Event
-from dragoman.engine.cached import answer, open_stream
 from dragoman.engine.call import Call, Settlement
 from dragoman.engine.drive import adrive, drive
-from dragoman.engine.flow import Answer, OpenedStream
+from dragoman.engine.flow import Answer, OpenedStream, answer, open_stream
 from dragoman.engine.streams import StreamState, aevents, events
 from dragoman.providers import registry
 from dragoman.providers.base import Provider

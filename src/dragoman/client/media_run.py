@@ -21,10 +21,9 @@ from dragoman.core.errors import BadRequestError, DragomanError, UnsupportedPara
 from dragoman.core.media import ImageRequest, TranscriptionRequest
 from dragoman.dialects import registry
 from dragoman.dialects.media_wire import Given, known_fields
-from dragoman.engine.cached import answer
 from dragoman.engine.call import Call
 from dragoman.engine.drive import adrive, drive
-from dragoman.engine.flow import Answer
+from dragoman.engine.flow import Answer, answer
 
 Warnings = tuple[Warning, ...]
 

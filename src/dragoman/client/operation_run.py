@@ -18,10 +18,10 @@ from dragoman.client.operation_objects import DecisionResponse, ModerationRespon
 from dragoman.core import json
 from dragoman.core.errors import BadRequestError, DragomanError
 from dragoman.dialects import registry
-from dragoman.engine.cached import answer
 from dragoman.engine.call import Call
 from dragoman.engine.drive import adrive, drive
 from dragoman.engine.flow import Answer as Found
+from dragoman.engine.flow import answer
 from dragoman.engine.prepare import JSON
 
 _PARAMETERS = {

@@ -64,12 +64,24 @@ class OpenedStream(Struct, kw_only=True):
 
 
 def answer(call: Call, clock: Clock, wall: Clock) -> Flow[Answer]:
-    """A whole answer. Raises a DragomanError; `clock` is monotonic seconds, `wall` Unix seconds."""
-    return _attempts(call, clock, wall, _send)
+    """A whole answer: the one that is kept, or a provider's. Raises a DragomanError; `clock` is monotonic seconds, `wall` Unix
+    seconds.
+    """
+    return _attempts(call, clock, wall, _send) if call.lookup is None else call.lookup.answer(call, clock, wall)
 
 
 def open_stream(call: Call, clock: Clock, wall: Clock) -> Flow[OpenedStream]:
     """A stream that has shown its first event. Settling it is up to who reads it on."""
+    return _attempts(call, clock, wall, _open) if call.lookup is None else call.lookup.open_stream(call, clock, wall)
+
+
+def providers_answer(call: Call, clock: Clock, wall: Clock) -> Flow[Answer]:
+    """As `answer`, whatever is kept."""
+    return _attempts(call, clock, wall, _send)
+
+
+def providers_stream(call: Call, clock: Clock, wall: Clock) -> Flow[OpenedStream]:
+    """As `open_stream`, whatever is kept."""
     return _attempts(call, clock, wall, _open)
 
 

@@ -36,6 +36,7 @@ class Lookup:
     """What one call has to do with the cache. `status` is hit, miss, or partial for embeddings of which some were kept; it is
     empty while nothing was looked for, as it stays for a call whose answer is none that a cache may have.
 
+    `scope` is what else must be equal: whose call it is, and what chooses among deployments that answer differently.
     `key` names the answer; `context` is a digest of all that counts beside `meaning`, the request as it is when it is asked.
     """
 
@@ -56,14 +57,14 @@ class Lookup:
     def answer(self, call: Call, clock: Clock, wall: Clock) -> Flow[Answer]:
         """As `flow.answer`."""
         if not self._begin(call):
-            return flow.answer(call, clock, wall)
+            return flow.providers_answer(call, clock, wall)
         whole = embeddings if call.operation == "embedding" else _answer
         return _settling(call, whole(self, call, clock, wall))
 
     def open_stream(self, call: Call, clock: Clock, wall: Clock) -> Flow[OpenedStream]:
         """As `flow.open_stream`."""
         if not self._begin(call):
-            return flow.open_stream(call, clock, wall)
+            return flow.providers_stream(call, clock, wall)
         return _settling(call, _stream(self, call, clock, wall))
 
     def _begin(self, call: Call) -> bool:
@@ -147,7 +148,7 @@ def _asked(lookup: Lookup, call: Call, clock: Clock, wall: Clock) -> Flow[Answer
     if near is not None and not _to_be_checked(lookup.cache):
         return _replayed(lookup, call, near)
     lookup.missed()
-    found = yield from flow.answer(call, clock, wall)
+    found = yield from flow.providers_answer(call, clock, wall)
     lookup.keep(packed(call, found.response, wall()))
     if near is not None:
         yield from agreement(lookup.cache, near.response, found.response, clock, wall)
@@ -160,7 +161,7 @@ def _stream(lookup: Lookup, call: Call, clock: Clock, wall: Clock) -> Flow[Opene
         found = _replayed(lookup, call, kept)
         return OpenedStream(prepared=found.prepared, events=list(unfold(found.response)))
     lookup.missed()
-    opened = yield from flow.open_stream(call, clock, wall)
+    opened = yield from flow.providers_stream(call, clock, wall)
     warned = call.warnings
 
     def ended(call: Call) -> None:

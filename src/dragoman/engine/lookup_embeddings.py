@@ -39,7 +39,7 @@ def embeddings(lookup: Lookup, call: Call, clock: Clock, wall: Clock) -> Flow[An
         return _hit(lookup, call, [found for found in kept if found is not None])
     lookup.missed(partial=len(missing) < len(inputs))
     part = call if len(missing) == len(inputs) else _part(call, missing)
-    answer = yield from flow.answer(part, clock, wall)
+    answer = yield from flow.providers_answer(part, clock, wall)
     new = _in_order(answer, len(missing))
     if new is not None and lookup.controls.write:
         pieces = [packed(part, _one(answer.response, vector), wall()) for vector in new]

@@ -21,7 +21,7 @@ from dragoman.engine.call import Call, Settlement
 from dragoman.engine.drive import adrive, drive
 from dragoman.engine.flow import OpenedStream
 from dragoman.engine.steps import Flow
-from dragoman.engine.tape import Tape
+from dragoman.engine.tape import PIECES, Tape
 from dragoman.transport.base import AsyncTransport, Transport
 
 if TYPE_CHECKING:
@@ -78,7 +78,10 @@ class StreamState:
         if self.done:
             return []
         if piece:
-            self._tape.add(piece)
+            pieces = self._tape.pieces
+            pieces.append(piece)
+            if len(pieces) >= PIECES:
+                self._tape.pack()
             events = self.opened.reader.feed(piece)
             self._count += len(events)
             if events and isinstance(events[-1], StreamError) and events[-1].broken:

@@ -23,10 +23,9 @@ from dragoman.core import json
 from dragoman.core.errors import BadRequestError, DragomanError, InvalidKeyError
 from dragoman.core.http import header
 from dragoman.dialects import registry
-from dragoman.engine.cached import answer, open_stream
 from dragoman.engine.call import Call, CallOptions, Observer, Settlement
 from dragoman.engine.drive import Push, adrive
-from dragoman.engine.flow import Answer, OpenedStream
+from dragoman.engine.flow import Answer, OpenedStream, answer, open_stream
 from dragoman.engine.request_facts import request_facts, without_tags
 from dragoman.engine.streams import StreamState
 from dragoman.gateway import serving
@@ -101,16 +100,15 @@ class Pipeline:
         """Hold what the call may cost, and have it watched. False: that takes `admit`. Raises the errors of governance."""
         if self.admission is not None and who is not None and not self.admission.admit(who, call, exchange, identity):
             return False
-        self._watch(who, call, exchange, identity)
+        call.observers += self.observers
+        if self.requests is not None:
+            self.requests.begins(call, exchange, identity, who)
         return True
 
     async def admit(self, who: Identity | None, call: Call, exchange: Exchange, identity: bytes) -> None:
         """As `admitted`, whatever has to be asked for it. `identity` is that of the request."""
         if self.admission is not None and who is not None:
             await self.admission.admit_late(who, call, exchange, identity)
-        self._watch(who, call, exchange, identity)
-
-    def _watch(self, who: Identity | None, call: Call, exchange: Exchange, identity: bytes) -> None:
         call.observers += self.observers
         if self.requests is not None:
             self.requests.begins(call, exchange, identity, who)

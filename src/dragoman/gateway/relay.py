@@ -25,7 +25,7 @@ from dragoman.engine.call import Call, Settlement
 from dragoman.engine.drive import adrive
 from dragoman.engine.flow import OpenedStream
 from dragoman.engine.streams import StreamState, rest
-from dragoman.engine.tape import Tape
+from dragoman.engine.tape import PIECES, Tape
 from dragoman.gateway.exchange import Exchange
 from dragoman.transport.base import AsyncByteStream, AsyncTransport
 from dragoman.transport.fast import FastStream
@@ -179,7 +179,8 @@ class Relay:
         self._tap = opened.reader
         self._filter = dialect.relay_filter(call.envelope)
         self._tail = b""
-        self._tape = Tape()
+        self._tape = Tape(opened.data)
+        self._pieces = self._tape.pieces
         self._over = False
         self._successor: Rewrite | None = None
 
@@ -195,7 +196,6 @@ class Relay:
         if self._successor is not None:
             self._successor.begin()
         else:
-            self._tape.add(self._opened.data)
             self._pass_on(self._opened.data)
 
     def feed(self, piece: bytes) -> None:
@@ -205,7 +205,9 @@ class Relay:
         if self._over:
             return
         self._tap.feed(piece)
-        self._tape.add(piece)
+        self._pieces.append(piece)
+        if len(self._pieces) >= PIECES:
+            self._tape.pack()
         found = self._tap.error
         if found is not None:
             successor = self._succeed(self._tail + piece, found.message, found.code, self._tap.error_status)

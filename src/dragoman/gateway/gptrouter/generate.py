@@ -21,10 +21,9 @@ from dragoman.dialects.gptrouter.answers import encode_answer
 from dragoman.dialects.gptrouter.requests import Generation
 from dragoman.dialects.gptrouter.stream import GPTRouterStreamEncoder
 from dragoman.dialects.gptrouter.wire import NAME, PING, PREAMBLE
-from dragoman.engine.cached import answer, open_stream
 from dragoman.engine.call import Settlement
 from dragoman.engine.drive import adrive
-from dragoman.engine.flow import Answer, OpenedStream
+from dragoman.engine.flow import Answer, OpenedStream, answer, open_stream
 from dragoman.engine.steps import Flow
 from dragoman.engine.streams import StreamState
 from dragoman.gateway.answer_headers import answer_headers, error_headers

@@ -12,10 +12,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from dragoman.dialects.gptrouter.requests import Candidate, Labels
-from dragoman.engine.cached import answer
 from dragoman.engine.call import Call, Settlement
 from dragoman.engine.drive import adrive
 from dragoman.engine.flow import Answer as FlowAnswer
+from dragoman.engine.flow import answer
 from dragoman.engine.price import price
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.gptrouter.directory import Found

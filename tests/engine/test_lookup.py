@@ -16,9 +16,10 @@ from dragoman.caching.store import Found
 from dragoman.core import errors as e
 from dragoman.core.chat import ChatResponse, Usage
 from dragoman.core.http import TransportFailure
-from dragoman.engine.cached import answer, open_stream, use
 from dragoman.engine.call import Call
 from dragoman.engine.drive import Push, adrive, drive
+from dragoman.engine.flow import answer, open_stream
+from dragoman.engine.lookup import Lookup
 from dragoman.engine.streams import StreamState, events
 from dragoman.providers.base import Quirks
 from dragoman.router.deployment import Terms
@@ -76,7 +77,7 @@ def asking(cache: Cache, said: dict[str, Any] | None = None, *scope: Any, **give
     call = make_call(**given)
     controls = cache.controls(None, said)
     assert controls is not None
-    use(call, cache, controls, *scope)
+    call.lookup = Lookup(cache, controls, scope)
     return call
 
 
@@ -145,7 +146,7 @@ def test_another_place_is_another_answer() -> None:
     cache = Cache()
     for name in ("acme", "other"):
         call = make_call(deployment(name))
-        use(call, cache, cache.controls(None, None))  # type: ignore[arg-type]
+        call.lookup = Lookup(cache, cache.controls(None, None), ())
         sync(plain(call), respond())
         assert status(call) == "miss"
 
@@ -156,7 +157,7 @@ def test_parameters_that_a_deployment_adds_count() -> None:
         place = deployment()
         place.terms = Terms(defaults=defaults)
         call = make_call(place)
-        use(call, cache, cache.controls(None, None))  # type: ignore[arg-type]
+        call.lookup = Lookup(cache, cache.controls(None, None), ())
         sync(plain(call), respond())
         assert status(call) == "miss"
 
@@ -243,7 +244,7 @@ def test_the_answer_of_a_fallback_is_not_kept() -> None:
     other = deployment("second")
     other.group = "another"
     call = make_call(place, other, retry=RetryPolicy(max_retries=1, base=0, max_wait=0))
-    use(call, cache, cache.controls(None, None))  # type: ignore[arg-type]
+    call.lookup = Lookup(cache, cache.controls(None, None), ())
     sync(plain(call), fail(500), respond())
     assert len(cache.store) == 0  # type: ignore[arg-type]
 
@@ -269,7 +270,7 @@ def test_warnings_of_the_request_are_told_again() -> None:
     told = []
     for answers in ([respond()], []):
         call = make_call(place, body=body)
-        use(call, cache, cache.controls(None, None))  # type: ignore[arg-type]
+        call.lookup = Lookup(cache, cache.controls(None, None), ())
         sync(plain(call), *answers)
         told.append([warning.field for warning in call.warnings])
     assert told == [["seed"], ["seed"]]
@@ -334,7 +335,7 @@ def embedding(cache: Cache, *inputs: str, **said: Any) -> Call:
     place = deployment(dialects={"embedding": "openai_embeddings"})
     body = {"model": "asked", "input": list(inputs), **said}
     call = make_call(place, body=body, dialect="openai_embeddings", operation="embedding")
-    use(call, cache, cache.controls(None, None))  # type: ignore[arg-type]
+    call.lookup = Lookup(cache, cache.controls(None, None), ())
     return call
 
 
