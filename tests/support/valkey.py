@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
+
+from support.requests import until
 
 
 @contextmanager
@@ -37,7 +40,16 @@ class OwnValkey:
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def stop(self) -> None:
+        """Afterwards nobody is there."""
         self._server.terminate()
+        until(lambda: not self._answers())
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def start(self) -> None:
         self._server = self._made(port=self.port)
