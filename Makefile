@@ -3,6 +3,7 @@
 # make schemathesis   the gateway held to its OpenAPI documents
 # make lint    the guards of the house
 # make instructions   instruction counts of the hot path, against those kept
+# make soak    200 kills under load, 9,000 open streams, a million keys
 # make bench   figures beside nginx and other gateways
 # make providers   docs/providers.md made again from the table
 # make catalog models and prices made again from the price packages; the diff is what moved
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test schemathesis lint instructions bench catalog providers lock setup clean
+.PHONY: demo test schemathesis lint instructions bench soak catalog providers lock setup clean
 
 setup: $(VENV)/.ready
 
@@ -62,6 +63,11 @@ instructions: setup
 
 bench: setup
 	$(BIN)/python bench/run.py
+
+soak: setup
+	$(BIN)/python bench/crash.py --kills 200
+	$(BIN)/python bench/scale.py streams
+	$(BIN)/python bench/scale.py keys
 
 catalog: setup
 	$(BIN)/python tools/catalog_seed.py
