@@ -230,7 +230,10 @@ def test_a_fault(way: tuple[str, Ask], places: Places, number: int, name: str, k
     print(f"\n{said:<20}{kind:<7}{name:<34}{found:<24}{troubled} + {good}", end="")
     alone = RELAYED.get(name, case.alone) if said == "gateway, relayed" else case.alone
     expected = (*alone, 0) if kind == "alone" else case.pair
-    assert (found, troubled, good) == expected
+    # A connection that has served before and is reset without a byte was stale, for all one can know: asked once more.
+    stale = troubled - expected[1] if name == "reset" and said.startswith("gateway") else 0
+    assert stale in (0, 1)
+    assert (found, troubled - stale, good) == expected
 
 
 def test_a_cut_at_every_event_of_a_stream_is_seen_by_nobody(way: tuple[str, Ask], places: Places) -> None:
