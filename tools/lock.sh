@@ -9,6 +9,6 @@ compile() {
 compile "$1" requirements/dev.lock pyproject.toml requirements/dev.in --extra gateway --extra local --extra langchain \
   --extra postgres --extra redis --extra oidc --extra guardrails --extra otel --extra aws --extra azure --extra google --extra tokens
 compile "$1" requirements/demo.lock pyproject.toml requirements/demo.in --extra gateway --extra local
-compile "$1" requirements/langchain.lock pyproject.toml requirements/langchain.in --extra gateway --extra langchain --extra tokens
+compile "$1" requirements/langchain.lock pyproject.toml requirements/langchain.in --extra gateway --extra langchain --extra local --extra tokens
 compile "$1" requirements/schemathesis.lock requirements/schemathesis.in
 compile "$1" requirements/uv.lock requirements/uv.in
