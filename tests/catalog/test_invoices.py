@@ -238,3 +238,9 @@ def _pair(entry: Entry, provider: str, bill: Callable[[dict[str, Any]], float | 
     found = CATALOG.find(body["model"], provider)
     used = registry.get("openai_chat").decode_response(exchange.response_bytes).usage
     return (cost(found.model, used).dollars if found else None), theirs
+
+
+@pytest.mark.parametrize(("rates", "nano"), [({}, 0), ({"input": 1_000_000_000, "output": 2_000_000_000}, 28_000)])
+def test_what_runs_in_this_process_is_free_unless_a_price_was_given(rates: dict[str, int], nano: int) -> None:
+    model = Model(provider="demo", name="echo", price=Tariff(rates=rates))
+    assert cost(model, Usage(input_tokens=12, output_tokens=8)).nano_dollars == nano

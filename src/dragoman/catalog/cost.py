@@ -96,7 +96,7 @@ def cost(
     `service_tier` is the provider's word from the answer, else from the request; `units` counts what is no token (image,
     second, character, page, query); `minute` of the UTC day chooses between peak and other hours where a provider has them.
     """
-    if model.provider in FREE:
+    if model.provider in FREE and not model.priced:
         return Cost(nano_dollars=0, reason=f"{model.provider} runs inside this process")
     if not model.priced:
         return Cost(reason=f"no price is known for {model.provider}/{model.name}")
