@@ -5,6 +5,8 @@ Whoever keeps a ledger, counts spending or writes traces asks here, so that all 
 
 from __future__ import annotations
 
+from functools import reduce
+
 from dragoman.catalog import lookup
 from dragoman.catalog.bill import bill_found
 from dragoman.catalog.cost import FREE, Cost
@@ -12,6 +14,7 @@ from dragoman.catalog.lookup import Found
 from dragoman.catalog.records import Model, Tariff
 from dragoman.core.chat import Usage
 from dragoman.engine.call import Attempt, Call
+from dragoman.engine.usage import less
 from dragoman.router.deployment import Deployment
 
 
@@ -21,8 +24,8 @@ def answering(call: Call) -> Attempt | None:
 
 
 def price(call: Call, usage: Usage | None, *, minute: int | None = None, service_tier: str | None = None) -> Cost | None:
-    """What the call cost at the deployment that answered; None when none was asked, nothing for an answer that was kept.
-    `minute`: of the UTC day.
+    """What the call cost at the deployments that answered, each its part; None when none was asked, nothing for an answer that
+    was kept. `minute`: of the UTC day.
     """
     attempt = answering(call)
     if attempt is None:
@@ -30,12 +33,32 @@ def price(call: Call, usage: Usage | None, *, minute: int | None = None, service
     known: tuple[Attempt, Usage | None, str | None, Cost] | None = call.priced
     if known is not None and known[0] is attempt and known[1] is usage and known[2] == service_tier:
         return known[3]  # several watch one call
-    deployment = attempt.deployment
-    name = f"{deployment.target.provider.name}/{deployment.target.model}"
-    units = _images(call) if usage is None else None
-    cost = bill_found(record(deployment), name, usage, minute=minute, service_tier=service_tier, units=units)
+    parts = [other for other in call.attempts[:-1] if other.usage is not None]
+    last = reduce(less, [other.usage for other in parts], usage)
+    cost = _bill(attempt.deployment, last, minute, service_tier, _images(call) if usage is None else None)
+    for other in parts:
+        cost = _together(_bill(other.deployment, other.usage, minute), cost)
     call.priced = (attempt, usage, service_tier, cost)
     return cost
+
+
+def _bill(
+    place: Deployment,
+    usage: Usage | None,
+    minute: int | None,
+    service_tier: str | None = None,
+    units: dict[str, int] | None = None,
+) -> Cost:
+    name = f"{place.target.provider.name}/{place.target.model}"
+    return bill_found(record(place), name, usage, minute=minute, service_tier=service_tier, units=units)
+
+
+def _together(one: Cost, other: Cost) -> Cost:
+    """The sum; where one has no price there is none."""
+    if one.nano_dollars is None or other.nano_dollars is None:
+        return one if one.nano_dollars is None else other
+    nano = one.nano_dollars + other.nano_dollars
+    return Cost(nano_dollars=nano, lines=one.lines + other.lines, notes=tuple(dict.fromkeys(one.notes + other.notes)))
 
 
 def _images(call: Call) -> dict[str, int]:
