@@ -9,6 +9,7 @@ import pytest
 
 import dragoman
 from dragoman.client.client import AsyncClient, Client
+from dragoman.client.router import Router
 from dragoman.core import json
 from dragoman.transport.replay import AsyncReplayTransport, Pieces, ReplayTransport
 from support.calls import HELLO
@@ -64,3 +65,14 @@ def test_without_usage_or_a_price_it_is_none_with_a_reason() -> None:
 def test_mocked_streams_cost_nothing_known() -> None:
     (*_, last) = dragoman.completion("openai/gpt-4o", HELLO, mock_response="hi", stream=True)
     assert last._hidden_params.get("response_cost") is None
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_price_that_the_router_was_given_goes_before_the_catalogs(stream: bool) -> None:
+    prices = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
+    router = Router(model_list=[{"model_name": "m", "litellm_params": {"model": "demo/echo", **prices}}])
+    options = {"stream": stream, "stream_options": {"include_usage": True}} if stream else {}
+    answer = router.completion("m", [{"role": "user", "content": "one two three"}], **options)
+    last = list(answer)[-1] if stream else answer
+    used = last["usage"]
+    assert last._hidden_params["response_cost"] == pytest.approx((used["prompt_tokens"] + 2 * used["completion_tokens"]) / 1e6)

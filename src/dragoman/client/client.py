@@ -134,7 +134,7 @@ def _vectors(found: Answer, call: Call) -> EmbeddingResponse:
 def _chunks(opened: OpenedStream, call: Call, said: Arguments, now: int) -> results.Chunks:
     headers = () if opened.stream is None else opened.stream.head.headers
     hidden = results.hidden_params(call, opened.prepared, headers)
-    return results.Chunks(said.shape, hidden, dict(headers), now=now, target=opened.prepared.deployment.target, call=call)
+    return results.Chunks(said.shape, hidden, dict(headers), now=now, call=call)
 
 
 class Client(_Base, MediaCalls, OperationCalls):

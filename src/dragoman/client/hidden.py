@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dragoman.catalog.cost import Cost
     from dragoman.core.chat import Usage
-    from dragoman.providers.base import Target
+    from dragoman.engine.call import Shares
 
 _COST = frozenset({"cost", "response_cost"})
 
@@ -42,15 +42,15 @@ class Hidden(dict[str, Any]):
         return dict, ({**self, "response_cost": self["response_cost"]},)
 
 
-def pricer(target: Target, usage: Usage | None, made: Mapping[str, Any]) -> Callable[[], Cost]:
-    """What works out the cost of `made`, an answer of `target` or the last chunk of one."""
+def pricer(shares: Shares, usage: Usage | None, made: Mapping[str, Any]) -> Callable[[], Cost]:
+    """What works out the cost of `made`, an answer or the last chunk of one; `shares`: who gave it."""
     tier, minute = made.get("service_tier"), minute_of_day(made.get("created"))
 
     def price() -> Cost:
-        from dragoman.catalog.bill import bill  # noqa: PLC0415 - the catalog is loaded by the first that asks
-        from dragoman.catalog.cost import Cost  # noqa: PLC0415 - as above
+        from dragoman.catalog.cost import Cost  # noqa: PLC0415 - the catalog is loaded by the first that asks
+        from dragoman.engine.price import bill  # noqa: PLC0415 - as above
 
-        found = bill(target.provider.name, target.model, usage, service_tier=tier, minute=minute)
+        found = bill(shares, usage, service_tier=tier, minute=minute)
         return Cost(reason="the answer tells of no usage") if usage is None and not found.lines and not found.reason else found
 
     return price

@@ -15,7 +15,6 @@ from dragoman.dialects import registry
 from dragoman.engine.call import Call
 from dragoman.engine.flow import Answer as EngineAnswer
 from dragoman.engine.prepare import Prepared
-from dragoman.providers.base import Target
 
 _FRAME = b"data: "
 _DONE = b"data: [DONE]"
@@ -35,7 +34,7 @@ def embedding_response(answer: EngineAnswer, request: EmbeddingRequest, *, now: 
 class Chunks:
     """Events -> chunk objects, by the openai dialect's own encoder. One for each stream.
 
-    The last chunk has the cost of it all among its `_hidden_params`, where `target`, who answers, is known.
+    The last chunk has the cost of it all among its `_hidden_params`, where the `call` is known.
     """
 
     def __init__(
@@ -45,13 +44,11 @@ class Chunks:
         headers: dict[str, str],
         *,
         now: int,
-        target: Target | None = None,
         call: Call | None = None,
     ) -> None:
         self._encoder = registry.get("openai_chat").stream_encoder(shape, now=now)
         self._hidden = hidden
         self._headers = headers
-        self._target = target
         self._usage: Usage | None = None
         self._call = call
 
@@ -67,8 +64,8 @@ class Chunks:
         for event in events:
             if type(event) is UsageReport:
                 self._usage = event.usage
-            elif type(event) is ResponseEnd and chunks and self._target is not None:
-                chunks[-1].beside(_priced(self._hidden, self._target, self._usage, chunks[-1]), self._headers)
+            elif type(event) is ResponseEnd and chunks and call is not None:
+                chunks[-1].beside(_priced(self._hidden, call, self._usage, chunks[-1]), self._headers)
         return chunks
 
     def _chunk(self, frame: bytes) -> ModelResponseStream:
@@ -78,13 +75,12 @@ class Chunks:
 
 def describe(made: Answer, call: Call, prepared: Prepared, headers: Headers) -> None:
     """Hang on a result what people ask of it beside its fields."""
-    target = prepared.deployment.target
     usage = None if call.settlement is None else call.settlement.usage
-    made.beside(_priced(hidden_params(call, prepared, headers), target, usage, made), dict(headers))
+    made.beside(_priced(hidden_params(call, prepared, headers), call, usage, made), dict(headers))
 
 
-def _priced(hidden: dict[str, Any], target: Target, usage: Usage | None, made: Answer) -> Hidden:
-    return Hidden(hidden, free if hidden["cache_hit"] else pricer(target, usage, made))
+def _priced(hidden: dict[str, Any], call: Call, usage: Usage | None, made: Answer) -> Hidden:
+    return Hidden(hidden, free if hidden["cache_hit"] else pricer(call.shares, usage, made))
 
 
 def hidden_params(call: Call, prepared: Prepared, headers: Headers) -> dict[str, Any]:

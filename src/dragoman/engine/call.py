@@ -74,6 +74,7 @@ class Settlement(Struct, frozen=True, kw_only=True):
 
 
 Observer = Callable[["Call"], None]
+Shares = tuple[tuple[Deployment, Usage | None], ...]
 
 
 class Call:
@@ -213,6 +214,12 @@ class Call:
         self.body = body if isinstance(body, bytes) else json.encode(body)
         self.warnings += lost
         self._envelope, self._request = None, request
+
+    @property
+    def shares(self) -> Shares:
+        """Who gave parts of the answer and what each used; who gave the last one used the rest. There was an attempt."""
+        *others, last = self.attempts
+        return (*((other.deployment, other.usage) for other in others if other.usage is not None), (last.deployment, None))
 
     def reworded(self, envelope: json.Envelope) -> Call:
         """The same call with another body, to be prepared for one deployment."""

@@ -6,6 +6,7 @@ Whoever keeps a ledger, counts spending or writes traces asks here, so that all 
 from __future__ import annotations
 
 from functools import reduce
+from typing import Any
 
 from dragoman.catalog import lookup
 from dragoman.catalog.bill import bill_found
@@ -13,7 +14,7 @@ from dragoman.catalog.cost import FREE, Cost
 from dragoman.catalog.lookup import Found
 from dragoman.catalog.records import Model, Tariff
 from dragoman.core.chat import Usage
-from dragoman.engine.call import Attempt, Call
+from dragoman.engine.call import Attempt, Call, Shares
 from dragoman.engine.usage import less
 from dragoman.router.deployment import Deployment
 
@@ -33,27 +34,25 @@ def price(call: Call, usage: Usage | None, *, minute: int | None = None, service
     known: tuple[Attempt, Usage | None, str | None, Cost] | None = call.priced
     if known is not None and known[0] is attempt and known[1] is usage and known[2] == service_tier:
         return known[3]  # several watch one call
-    parts = [other for other in call.attempts[:-1] if other.usage is not None]
-    last = reduce(less, [other.usage for other in parts], usage)
-    cost = _bill(attempt.deployment, last, minute, service_tier, _images(call) if usage is None else None)
-    for other in parts:
-        cost = _together(_bill(other.deployment, other.usage, minute), cost)
+    units = _images(call) if usage is None else None
+    cost = bill(call.shares, usage, minute=minute, service_tier=service_tier, units=units)
     call.priced = (attempt, usage, service_tier, cost)
     return cost
 
 
-def _bill(
-    place: Deployment,
-    usage: Usage | None,
-    minute: int | None,
-    service_tier: str | None = None,
-    units: dict[str, int] | None = None,
-) -> Cost:
-    name = f"{place.target.provider.name}/{place.target.model}"
-    return bill_found(record(place), name, usage, minute=minute, service_tier=service_tier, units=units)
+def bill(shares: Shares, usage: Usage | None, *, minute: int | None, service_tier: str | None, units: Any = None) -> Cost:
+    """What an answer came to whose parts are `shares`, and which used `usage` in all."""
+    *others, (last, _) = shares
+    left = reduce(less, [used for _, used in others], usage)
+    cost = _bill(last, left, minute=minute, service_tier=service_tier, units=units)
+    return reduce(_together, [_bill(place, used, minute=minute) for place, used in others], cost)
 
 
-def _together(one: Cost, other: Cost) -> Cost:
+def _bill(place: Deployment, usage: Usage | None, **how: Any) -> Cost:
+    return bill_found(record(place), f"{place.target.provider.name}/{place.target.model}", usage, **how)
+
+
+def _together(other: Cost, one: Cost) -> Cost:
     """The sum; where one has no price there is none."""
     if one.nano_dollars is None or other.nano_dollars is None:
         return one if one.nano_dollars is None else other
