@@ -15,6 +15,7 @@ import pytest
 
 from dragoman import AsyncClient, Client, Timeouts
 from support.calls import HELLO, STREAM
+from support.http_server import running
 
 FOR_EVER = Timeouts(connect=10, first_token=None, idle=None, total=None)
 
@@ -60,12 +61,8 @@ class Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+    with running(Server()) as started:
+        yield started
 
 
 def sync_texts(server: Server, model: str, count: int) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from support.demo_server import RunningDemo
 from support.gateway import RunningGateway, gateway
+from support.http_server import QuietHandler, running, url_of
 from support.requests import until
 
 MASTER = "sk-master-of-this-test"
@@ -32,27 +33,16 @@ class Hook:
 
 @contextmanager
 def webhook() -> Iterator[Hook]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Handler(QuietHandler):
+        def do_POST(self) -> None:  # noqa: N802 - the name by which http.server calls it
             hook.bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
+            self.answer()
             hook.came.set()
 
-        def log_message(self, *_: Any) -> None:
-            """Nothing is written to the test's output."""
-
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    hook = Hook(f"http://127.0.0.1:{server.server_address[1]}/alerts")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    hook = Hook(f"{url_of(server)}/alerts")
+    with running(server):
         yield hook
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Watched:

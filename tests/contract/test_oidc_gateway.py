@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import httpx2
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from support.demo_server import RunningDemo
 from support.gateway import RunningGateway, gateway
+from support.http_server import QuietHandler, running, url_of
 from support.requests import until
 
 MASTER = "sk-master-of-this-test"
@@ -29,28 +29,17 @@ def issuer() -> Iterator[str]:
     """An identity provider: a document that says where its keys are, and the keys."""
     published = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(SIGNER.public_key())) | {"kid": "one", "use": "sig"}
 
-    class Pages(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Pages(QuietHandler):
+        def do_GET(self) -> None:  # noqa: N802 - the name by which http.server calls it
+            url = url_of(self.server)
             known = {
                 "/.well-known/openid-configuration": {"issuer": url, "jwks_uri": f"{url}/keys"},
                 "/keys": {"keys": [published]},
             }
-            body = json.dumps(known[self.path]).encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(body=json.dumps(known[self.path]).encode())
 
-        def log_message(self, *_: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-    url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield url
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Pages)) as server:
+        yield url_of(server)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,6 +15,7 @@ from dragoman.core.http import HttpRequest, header
 from dragoman.providers.auth.aws import AwsAuthorizer
 from dragoman.providers.base import Target
 from dragoman.providers.registry import resolve
+from support.http_server import running, url_of
 
 botocore_auth = pytest.importorskip("botocore.auth")
 botocore_session = pytest.importorskip("botocore.session")
@@ -169,14 +169,9 @@ class Container(BaseHTTPRequestHandler):
 @pytest.fixture
 def container(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Container]]:
     handler = type("OneContainer", (Container,), {})
-    server = HTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.server_port}/keys")
-    yield handler
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(HTTPServer(("127.0.0.1", 0), handler)) as server:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{url_of(server)}/keys")
+        yield handler
 
 
 def test_a_role_gives_keys_that_are_fetched_once(container: type[Container]):

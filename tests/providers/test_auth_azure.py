@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -22,6 +21,7 @@ from dragoman.providers.auth.azure import SCOPE, AzureAuthorizer
 from dragoman.providers.base import Target
 from dragoman.providers.registry import resolve
 from dragoman.router.deployment import Deployment
+from support.http_server import running, url_of
 from support.recordings import exchanges
 
 azure_identity = pytest.importorskip("azure.identity")
@@ -108,16 +108,11 @@ class Metadata(BaseHTTPRequestHandler):
 @pytest.fixture
 def app_service(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Metadata]]:
     handler = type("OneService", (Metadata,), {"asked": []})
-    server = HTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{server.server_port}/token")
-    monkeypatch.setenv("IDENTITY_HEADER", "proof")
-    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
-    yield handler
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(HTTPServer(("127.0.0.1", 0), handler)) as server:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{url_of(server)}/token")
+        monkeypatch.setenv("IDENTITY_HEADER", "proof")
+        monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
+        yield handler
 
 
 def test_a_managed_identity_gives_a_token(app_service: type[Metadata]):

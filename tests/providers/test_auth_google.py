@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from dragoman.providers.auth.google import SCOPE, GoogleAuthorizer
 from dragoman.providers.base import Target
 from dragoman.providers.registry import resolve
 from dragoman.router.deployment import Deployment
+from support.http_server import running
 
 pytest.importorskip("google.auth")
 pytest.importorskip("urllib3")
@@ -72,13 +72,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def token_server() -> Iterator[TokenServer]:
-    server = TokenServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(TokenServer()) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ It answers by the rules of `support.langchain`; `script` may answer otherwise. `
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from dragoman.dialects import registry
+from support.http_server import running
 from support.langchain import fault, respond
 
 KEY = "secret-of-the-gateway"
@@ -59,15 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def gptrouter_server() -> Iterator[GPTRouterServer]:
-    server = GPTRouterServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="gptrouter-server")
-    thread.start()
-    try:
+    with running(GPTRouterServer()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
 
 
 # ----------------------------------------------------------------------------------------------------------------- answers

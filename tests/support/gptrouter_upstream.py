@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from support.http_server import running, url_of
 
 PNG = "iVBORw0KGgo="
 ANSWERS: dict[str, Any] = {
@@ -43,12 +44,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def media_upstream() -> Iterator[str]:
     """Its URL, without a path."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="media-upstream")
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join(10)
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), _Handler)) as server:
+        yield url_of(server)

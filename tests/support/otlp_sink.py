@@ -8,14 +8,15 @@ Requests wait for nobody: an exporter that was flushed has been answered, so wha
 from __future__ import annotations
 
 import gzip
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from support.http_server import QuietHandler, running, url_of
 
 
 class Sink:
@@ -63,27 +64,16 @@ def attributes(holder: Any) -> dict[str, Any]:
 
 @contextmanager
 def otlp_sink() -> Iterator[Sink]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Handler(QuietHandler):
+        def do_POST(self) -> None:  # noqa: N802 - the name by which http.server calls it
             body = self.rfile.read(int(self.headers["content-length"]))
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
             kind = ExportTraceServiceRequest if self.path.endswith("/traces") else ExportMetricsServiceRequest
             sink.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, kind.FromString(body)))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing is written to the test's output."""
+            self.answer()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    sink = Sink(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    sink = Sink(url_of(server))
+    with running(server):
         yield sink
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -16,7 +16,7 @@ from dragoman.router.state import RequestFacts
 
 BYTES_PER_TOKEN = 5
 ESCAPED_BYTES_PER_TOKEN = 12
-"""Where letters are written as \\uXXXX."""
+"""Where letters are written as escapes of JSON."""
 
 _PROMPT = ("messages", "system", "instructions", "input", "contents", "systemInstruction", "prompt", "tools", "functions")
 _MOST_OUTPUT = ("max_completion_tokens", "max_tokens", "max_output_tokens")
