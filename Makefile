@@ -37,10 +37,10 @@ $(CLIENTS)/.ready: tools/gptrouter_clients.sh | setup
 	tools/gptrouter_clients.sh $(CLIENTS) $(BIN)
 	touch $@
 
-test: export GPTROUTER_PYTHONS = $(subst $() ,:,$(wildcard $(CLIENTS)/*/bin/python))
 test: setup $(VENV)-langchain/.ready $(CLIENTS)/.ready
 	$(BIN)/dragoman local pull
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/langchain
+	GPTROUTER_PYTHONS=$$(ls -d $(CLIENTS)/*/bin/python 2>/dev/null | tr '\n' ':') \
+	  $(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/langchain
 	$(VENV)-langchain/bin/python -m pytest -n 2 -p no:asyncio tests/langchain
 
 $(VENV)-schemathesis/.ready: requirements/schemathesis.lock | setup

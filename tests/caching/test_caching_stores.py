@@ -241,10 +241,11 @@ def test_a_breaker_waits_longer_each_time_and_lets_one_ask(clock: Clock) -> None
     assert waits == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
-@pytest.mark.parametrize("url", ["http://x", "nonsense"])
+@pytest.mark.parametrize("url", ["http://x", "nonsense", "redis://:hunter22/not-encoded@host:6379/0"])
 def test_an_address_that_is_none(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="no address of Redis"):
+    with pytest.raises(ConfigurationError, match="no address of Redis; expected redis://") as raised:
         RedisStore(url)
+    assert "hunter22" not in str(raised.value)
 
 
 def test_no_password_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -80,6 +80,9 @@ def test_what_is_no_request_is_said(config: Path, body: str, said: str) -> None:
         ("router: {", "server: {port: 9}\nrouter: {", "~ server.port: 4000 -> 9   (needs a restart)"),
         ("{fallbacks: {fast: [large]}, ", "{", '- router.fallbacks.fast: ["large"]'),
         ("router: {", "server: {api_key: x}\nrouter: {", "+ server.api_key: (hidden)"),
+        ("router: {", "server: {drain_seconds: 9}\nrouter: {", "~ server.drain_seconds: 30 -> 9"),
+        ("router: {", "timeouts: {first_token: 9}\nrouter: {", "~ timeouts.first_token: 600.0 -> 9.0"),
+        ("router: {", "metrics: {by_key: 9}\nrouter: {", "~ metrics.by_key: 0 -> 9"),
     ],
 )
 def test_each_difference_is_one_line(config: Path, tmp_path: Path, old: str, new: str, line: str) -> None:
@@ -87,6 +90,15 @@ def test_each_difference_is_one_line(config: Path, tmp_path: Path, old: str, new
     other.write_text(CONFIG.replace(old, new, 1))
     found = _run("diff", config, other)
     assert (found.exit_code, found.output.splitlines()) == (1, [line])
+
+
+def test_the_addresses_of_alerts_are_secrets(config: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(CONFIG + "alerts: {slack: 'https://hooks.test/s3cret', webhook: 'https://ops.test/s3cret'}\n")
+    told = _run("diff", config, other).output
+    assert "+ alerts.slack: (hidden)" in told
+    assert "+ alerts.webhook: (hidden)" in told
+    assert "s3cret" not in told
 
 
 def test_a_key_that_says_its_default_is_no_difference(config: Path, tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def test_headers_of_both_names_and_in_lower_case() -> None:
     assert found.options.extra_headers == (("x-a", "1"), ("x-b", "2"))
 
 
-@pytest.mark.parametrize("name", ["headers", "extra_headers", "extra_body"])
+@pytest.mark.parametrize("name", ["headers", "extra_headers", "extra_body", "litellm_metadata"])
 def test_mappings_must_be_mappings(name: str) -> None:
     with pytest.raises(BadRequestError, match=f"{name}: expected a dict, found str"):
         sort(**{name: "x"})

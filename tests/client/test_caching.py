@@ -45,8 +45,6 @@ def hit(**given: Any) -> bool | None:
 
 # ----------------------------------------------------------------------------------------------------------- the package's
 def test_litellms_way(upstream: ReplayTransport) -> None:
-    from dragoman.caching import Cache
-
     litellm.cache = Cache(type="local")
     first, second = litellm.completion(**ASKED, caching=True), litellm.completion(**ASKED)
     assert (first._hidden_params["cache_hit"], second._hidden_params["cache_hit"]) == (False, True)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import dragoman
+from dragoman.caching import Cache
 from dragoman.client.objects import EmbeddingResponse, ModelResponse
-from dragoman.core.errors import CallError, ConfigurationError, RateLimitError
+from dragoman.core.errors import BadRequestError, CallError, ConfigurationError, RateLimitError
 from dragoman.integrations.custom_logger import CustomLogger
 from support.upstream import run
 
@@ -326,6 +327,24 @@ def test_messages_can_be_kept_from_the_hooks() -> None:
     answer = dragoman.completion("demo/echo", HELLO)
     assert answer.choices[0].message.content == "hello there"
     assert "hello there" not in str(heard)
+
+
+def test_a_call_that_cannot_be_made_only_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = Heard()
+    dragoman.callbacks = [logger]
+    monkeypatch.setattr(dragoman, "cache", Cache())
+    with pytest.raises(BadRequestError, match="unknown word"):
+        dragoman.completion("demo/echo", HELLO, cache={"nonsense": True})
+    assert logger.names == []
+
+
+def test_metadata_that_is_none_harms_nobody() -> None:
+    """It is a parameter of the provider's, who may take it."""
+    logger = Heard()
+    dragoman.callbacks = [logger]
+    dragoman.completion("demo/echo", HELLO, metadata="of my own")
+    assert logger.names == ["before", "after", "success"]
+    assert logger.events[-1][1]["litellm_params"]["metadata"] == {"model_group": "demo/echo"}
 
 
 @pytest.mark.parametrize(("hook", "problem"), [("langsmyth", "no hook is called 'langsmyth'"), (17, "a hook is a function")])

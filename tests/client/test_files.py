@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 import json
 from pathlib import Path
@@ -145,8 +146,8 @@ def test_what_cannot_be_is_an_error_before_anything_is_sent(
 
 def test_every_call_has_both_worlds() -> None:
     for name in ("create_file", "file_retrieve", "file_delete", "file_list", "file_content"):
-        assert asyncio.iscoroutinefunction(getattr(dragoman, f"a{name}"))
+        assert inspect.iscoroutinefunction(getattr(dragoman, f"a{name}"))
         assert callable(getattr(dragoman, name))
     for name in ("create_batch", "retrieve_batch", "list_batches", "cancel_batch"):
-        assert asyncio.iscoroutinefunction(getattr(dragoman, f"a{name}"))
+        assert inspect.iscoroutinefunction(getattr(dragoman, f"a{name}"))
         assert callable(getattr(dragoman, name))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import dragoman
 from dragoman import AsyncClient, Client
 from dragoman.client import functions, media
 from dragoman.client.media_files import media_file, media_files
@@ -71,6 +72,13 @@ def test_an_image() -> None:
     assert request.url == "https://api.openai.com/v1/images/generations"
     assert json.loads(request.body) == {"model": "dall-e-3", "prompt": "cat", "n": 1, "size": "1024x1024"}
     assert header(request.headers, "authorization") == "Bearer key-of-openai"
+
+
+def test_images_that_count_no_tokens_cost_what_a_piece_of_them_does() -> None:
+    dragoman.register_model({"openai/priced-pictures": {"output_cost_per_image": 0.04, "mode": "image_generation"}})
+    caller, _ = client(reply({"created": 7, "data": [{"b64_json": "QQ=="}, {"b64_json": "QQ=="}]}))
+    response = caller.image_generation("cat", "openai/priced-pictures", n=2)
+    assert response._hidden_params["response_cost"] == pytest.approx(0.08)
 
 
 def test_gpt_image_is_not_asked_for_what_it_refuses() -> None:

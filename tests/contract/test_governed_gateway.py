@@ -26,6 +26,8 @@ models:
   - {{name: echo, model: openai/echo, api_base: '{demo.url}/v1', api_key: k, input_price: 1000, output_price: 1000}}
   - {{name: other, model: openai/echo, api_base: '{demo.url}/v1', api_key: k, input_price: 1, output_price: 1}}
   - {{name: silent, model: openai/echo?fail=timeout, api_base: '{demo.url}/v1', api_key: k, input_price: 1, output_price: 1}}
+  - {{name: mixed, model: openai/echo, api_base: '{demo.url}/v1', api_key: k, input_price: 1, output_price: 1}}
+  - {{name: mixed, model: openai/echo, api_base: '{demo.url}/v1', api_key: k, order: 1}}
 server: {{api_key: {MASTER}, drain_seconds: 1}}
 governance: {{database: 'sqlite:///{folder}/ledger.db', journal: '{folder}/journal'}}
 """
@@ -104,6 +106,12 @@ def test_a_spent_budget_refuses(governed: RunningGateway) -> None:
     assert seen[0] == 200
     assert seen[-1] != 200
     assert "sk-" not in str(seen)
+
+
+def test_a_group_is_as_dear_as_its_dearest_and_has_no_price_where_one_has_none(governed: RunningGateway) -> None:
+    assert ask(governed, issue(governed), "mixed").choices
+    with pytest.raises(openai.PermissionDeniedError, match="no price is known for 'mixed'"):
+        ask(governed, issue(governed, max_budget=1), "mixed")
 
 
 def test_requests_a_minute(governed: RunningGateway) -> None:

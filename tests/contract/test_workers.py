@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -108,6 +109,48 @@ def test_a_bad_new_configuration_leaves_the_old_one_serving(demo: RunningDemo, t
         served.process.send_signal(signal.SIGHUP)
         until(lambda: "does not serve" in (tmp_path / "log").read_text())
         assert ask(served.url, "openai", chat("echo")).status_code == 200
+
+
+def test_a_stop_amid_a_reload_lets_answers_finish(upstream: GatedUpstream, tmp_path: Path) -> None:
+    config = f"models: [{{name: m, model: openai/m, api_base: '{upstream.url}/v1', api_key: k}}]\nserver: {{workers: 2}}"
+    with gateway(config, log=tmp_path / "log") as served, ExitStack() as stack:
+        connection = stack.enter_context(connected(served.address, request_bytes("openai", chat("m", stream=True))))
+        asked = upstream.next()
+        asked.begin()
+        asked.write(PIECE)
+        read_until(connection, b"first")
+        before = until(lambda: len(now := ready(served)) == 2 and now)
+        served.process.send_signal(signal.SIGHUP)
+        until(lambda: workers_of(served) - before)
+        served.process.send_signal(signal.SIGTERM)
+        until(lambda: len(workers_of(served)) == 1)
+        asked.write(END)
+        asked.end()
+        assert read_to_end(connection).endswith(b"0\r\n\r\n")
+        assert served.process.wait(60) == 0
+    assert (tmp_path / "log").read_text() == ""
+
+
+def test_a_stop_waits_for_a_worker_that_a_reload_has_replaced(upstream: GatedUpstream, tmp_path: Path) -> None:
+    config = f"models: [{{name: m, model: openai/m, api_base: '{upstream.url}/v1', api_key: k}}]\nserver: {{workers: 2}}"
+    with gateway(config, log=tmp_path / "log") as served, ExitStack() as stack:
+        connection = stack.enter_context(connected(served.address, request_bytes("openai", chat("m", stream=True))))
+        asked = upstream.next()
+        asked.begin()
+        asked.write(PIECE)
+        read_until(connection, b"first")
+        before = until(lambda: len(now := ready(served)) == 2 and now)
+        served.process.send_signal(signal.SIGHUP)
+        until(lambda: len(ready(served) - before) == 2 and len(workers_of(served) & before) == 1)
+        (replaced,) = workers_of(served) & before
+        served.process.send_signal(signal.SIGTERM)
+        until(lambda: workers_of(served) == {replaced})
+        with pytest.raises(subprocess.TimeoutExpired):  # whoever waits for this process would end all others after it
+            served.process.wait(1)
+        asked.write(END)
+        asked.end()
+        assert read_to_end(connection).endswith(b"0\r\n\r\n")
+        assert served.process.wait(60) == 0
 
 
 def test_workers_stop_when_nobody_looks_after_them(demo: RunningDemo, tmp_path: Path) -> None:

@@ -85,6 +85,11 @@ def test_a_stop_leaves_streams_the_time_that_the_gateway_gives_them() -> None:
     assert min(stops) > config.ServerEntry().drain_seconds
 
 
+def test_systemd_leaves_the_workers_to_the_process_that_keeps_them() -> None:
+    unit = (DEPLOY / "dragoman.service").read_text().splitlines()
+    assert "KillMode=mixed" in unit, "two SIGTERMs, its own and the keeper's, would cut what is open in a worker"
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine")
 def test_systemd_knows_every_key(tmp_path: Path) -> None:
     unit = (DEPLOY / "dragoman.service").read_text().replace("/opt/dragoman/bin/dragoman", shlex.quote(shutil.which("true")))

@@ -242,6 +242,29 @@ def test_a_stream_that_opened_in_the_same_moment_is_closed() -> None:
     assert {name: stream.closed for name, stream in streams.items()} == {"acme": False, "bond": True}
 
 
+def test_a_stream_that_began_in_the_moment_in_which_the_caller_left_is_closed() -> None:
+    call = call_of(session_of("acme", "bond", stream=True, hedge=HedgePolicy(at_least=3600.0)), stream=True)
+    opened: list[Held] = []
+
+    class Leaving(Upstreams):
+        async def stream(self, request: Any, timeouts: Any) -> Any:
+            opened.append(Held(self, self._asked(request), *STREAM))
+            task.cancel()
+            return opened[0]
+
+    async def scenario() -> None:
+        nonlocal task
+        task = asyncio.ensure_future(adrive(open_stream(call, float, float), Leaving()))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    task: asyncio.Future[Any]
+    asyncio.run(scenario())
+    assert [stream.closed for stream in opened] == [True]
+    assert call.settlement is not None
+    assert call.settlement.cancelled
+
+
 def test_the_winners_stream_is_read_on_and_settles_for_the_winner() -> None:
     settled: list[Any] = []
     session = session_of("acme", "bond", stream=True)

@@ -16,7 +16,7 @@ from dragoman.caching.store import Found
 from dragoman.core import errors as e
 from dragoman.core.chat import ChatResponse, Usage
 from dragoman.core.http import TransportFailure
-from dragoman.engine.call import Call
+from dragoman.engine.call import Attempt, Call
 from dragoman.engine.drive import Push, adrive, drive
 from dragoman.engine.flow import answer, open_stream
 from dragoman.engine.lookup import Lookup
@@ -360,6 +360,17 @@ def test_only_inputs_that_are_not_kept_are_asked_for(cache: Cache, run: Any) -> 
     assert [status(call) for call in (first, second, third)] == ["miss", "partial", "hit"]
     assert [call.settlement.usage.input_tokens for call in (first, second, third)] == [1, 7, 0]
     assert [len(call.attempts) for call in (first, second, third)] == [1, 1, 0]
+
+
+def test_a_part_that_is_asked_for_is_timed_and_billed_with_its_spare_answers() -> None:
+    """As any call: by the clock, and with what a hedge that lost had used."""
+    cache = Cache()
+    sync(plain(embedding(cache, "a")), vectors(1))
+    call = embedding(cache, "a", "b")
+    call.attempts.append(Attempt(call.deployments[0], 0.0, cancelled=True, usage=Usage(input_tokens=3)))
+    sync(plain(call), vectors(2, tokens=7))
+    assert (status(call), call.settlement.usage.input_tokens) == ("partial", 10)  # type: ignore[union-attr]
+    assert call.clock is float
 
 
 def test_other_dimensions_are_other_vectors() -> None:

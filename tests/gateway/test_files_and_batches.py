@@ -254,6 +254,13 @@ def test_what_is_anothers_is_not_there(house: House) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("body", [[], {}, {"input_file_id": "file-0", "metadata": "x"}])
+def test_a_batch_that_is_none_is_refused(house: House, body: Any) -> None:
+    seen = asyncio.run(house.ask("POST", "/v1/batches", body))
+    assert (seen.status, len(house.gateway.asked)) == (400, 0)
+    assert "metadata" in seen.value["error"]["message"]
+
+
 @pytest.mark.parametrize(
     "path", ["/v1/files/file-0", "/v1/files/", "/v1/files/file-%00", "/v1/batches/batch_0", "/v1/files/../models"]
 )

@@ -61,6 +61,12 @@ def test_the_dearest_deployment_counts() -> None:
     assert facts_of(request(body, cheap, deployment()), Prices()).nano == facts_of(request(body), Prices()).nano
 
 
+def test_so_it_does_where_the_call_names_but_one_of_its_group() -> None:
+    cheap, dear = deployment(Terms(input_rate=1, output_rate=1)), deployment()
+    prices = Prices({"m": (cheap, dear)}.__getitem__)
+    assert facts_of(request({}, cheap), prices).nano == facts_of(request({}, dear), Prices()).nano
+
+
 def test_a_deployment_without_a_price_makes_the_price_unknown() -> None:
     unknown = deployment(Terms(), "openai/nobody-knows-this-model")
     assert facts_of(request({}, deployment(), unknown), Prices()).nano is None

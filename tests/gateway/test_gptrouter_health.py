@@ -17,7 +17,7 @@ from dragoman.engine.call import Attempt, Call, CallOptions, Settlement
 from dragoman.gateway import config as gateway_config
 from dragoman.gateway.gptrouter import status
 from dragoman.gateway.gptrouter.entry import ProbesEntry
-from dragoman.gateway.gptrouter.health import BUCKET_SECONDS, KEPT_BUCKETS, MAX_MODELS, History
+from dragoman.gateway.gptrouter.health import BUCKET_SECONDS, KEPT_BUCKETS, MAX_MODELS, Bucket, History, Row
 from dragoman.gateway.gptrouter.health_store import HealthStore
 from dragoman.gateway.gptrouter.probes import Probes
 from dragoman.gateway.pipeline import Pipeline
@@ -76,6 +76,9 @@ def test_memory_is_bounded_in_time_and_in_models() -> None:
         clock.now += BUCKET_SECONDS
     assert len(day(history)) == KEPT_BUCKETS
     assert day(history)[0].start > NOW
+    clock.now += BUCKET_SECONDS
+    history.keep([Row("chat_openai", "gpt-4o-mini", Bucket(int(clock.now)))])  # what another worker saw
+    assert len(day(history)) == KEPT_BUCKETS
     for number in range(MAX_MODELS + 5):
         history.note(ended(None, model=f"openai/m{number}"))
     assert len(history.models) == MAX_MODELS
@@ -109,6 +112,15 @@ def test_what_was_seen_is_there_after_a_restart_and_workers_add_up(tmp_path: Pat
     again.keep(store.load(clock.now))
     assert [(bucket.good, bucket.bad, bucket.latency) for bucket in day(again)] == [(2, 2, 500.0)]
     assert store.load(clock.now + KEPT_BUCKETS * BUCKET_SECONDS + BUCKET_SECONDS) == []
+    store.close()
+
+
+def test_the_file_forgets_what_is_older_than_a_day(tmp_path: Path) -> None:
+    store = HealthStore(tmp_path / "health.db")
+    store.add([Row("openai", "m", Bucket(int(NOW), good=1))], NOW)
+    assert len(store.load(NOW)) == 1
+    store.add([], NOW + (KEPT_BUCKETS + 1) * BUCKET_SECONDS)
+    assert store.load(NOW) == []
     store.close()
 
 

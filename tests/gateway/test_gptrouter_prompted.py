@@ -79,6 +79,17 @@ def test_on_messages_its_system_message_has_a_place_of_its_own() -> None:
         prepared("anthropic_messages", messages=HI, system="mine")
 
 
+def test_on_messages_the_parts_of_a_system_message_stay_parts() -> None:
+    held = prompts()
+    text = {"type": "text", "text": "Be brief."}
+    told = [{"role": "system", "content": [text]}, {"role": "system", "content": "Be kind."}, {"role": "system"}]
+    prompt = Prompt(id="p", title="t", prompt_params={"messages": told}, parent_prompt_id="p", models=("fast",))
+    asyncio.run(held.store.put(prompt))
+    exchange = Request({"prompt_id": "p", "messages": HI})
+    asyncio.run(prepare("anthropic_messages", exchange, held))  # type: ignore[arg-type]  # all of it that is used
+    assert json.loads(exchange.body)["system"] == [text, {"type": "text", "text": "Be kind."}]
+
+
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [

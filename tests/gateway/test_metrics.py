@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from dragoman.core.chat import Usage
 from dragoman.core.errors import BudgetExceededError, InternalServerError, RateLimitError
-from dragoman.engine.call import Attempt, Call, Settlement
+from dragoman.engine.call import Attempt, Call, CallOptions, Settlement
 from dragoman.engine.price import price
 from dragoman.gateway.config import read
 from dragoman.gateway.observing.exposition import written
@@ -45,7 +45,7 @@ class Bench:
 
     def __init__(self, config: str = CONFIG, **given: Any) -> None:
         _, self.policy = read(config, file="test", env={})
-        self.pipeline = Pipeline(self.policy, None, options=None or _options())  # type: ignore[arg-type]  # nothing is sent
+        self.pipeline = Pipeline(self.policy, None, options=CallOptions())  # type: ignore[arg-type]  # nothing is sent
         self.requests = Requests()
         self.metrics = Metrics(self.pipeline, self.requests, **given)
         self.requests.told.append(self.metrics)
@@ -66,12 +66,6 @@ class Bench:
     def samples(self) -> list[Any]:
         text, _ = written(added([self.metrics.tables(), self.metrics.current()]), "")
         return [sample for family in parse(text.decode()) for sample in family.samples]
-
-
-def _options() -> Any:
-    from dragoman.engine.call import CallOptions
-
-    return CallOptions()
 
 
 def tried(call: Call, place: int = 0, error: Any = None, **more: Any) -> None:
@@ -109,6 +103,20 @@ def test_what_is_spent_is_the_sum_of_the_prices(model: str) -> None:
         assert cost.dollars is not None
         expected += cost.dollars
         assert bench.value("dragoman_spend_usd_total", deployment=call.deployments[0].id) == pytest.approx(expected, abs=1e-8)
+
+
+def test_an_answer_of_two_deployments_is_counted_at_each() -> None:
+    bench = Bench()
+    call = bench.begin(stream=True)
+    first, whole = Usage(input_tokens=100, output_tokens=20), Usage(input_tokens=230, output_tokens=50)
+    tried(call, 0, InternalServerError("broken"), usage=first)
+    tried(call, 1, reason="continuation")
+    call.settle(Settlement(usage=whole))
+    for place, kind, count in (("1", "input", 100), ("1", "output", 20), ("2", "input", 130), ("2", "output", 30)):
+        assert bench.value("dragoman_tokens_total", deployment=f"fast-{place}", kind=kind) == count
+    cost = price(call, whole)
+    assert cost is not None
+    assert bench.value("dragoman_spend_usd_total") == pytest.approx(cost.dollars, abs=1e-9)
 
 
 def test_moves_from_one_attempt_to_the_next_are_told_apart() -> None:

@@ -101,8 +101,9 @@ def test_a_refusal_has_a_line_without_a_call() -> None:
 
 
 def test_text_is_one_line_too() -> None:
-    text = line(ended(error=InternalServerError("two\nlines"), call=call()), "text")
+    text = line(ended(error=InternalServerError("two\nlines\rand \x1b[2J\u2028more"), call=call()), "text")
     assert "request id=req-1" in text
+    assert text.isprintable()
     assert "status=200" in text
 
 
@@ -112,6 +113,7 @@ SECRETS = [
     "AIzaSyA1234567890123456789012345678901",
     "AKIAIOSFODNN7EXAMPLE",
     "postgresql://user:password@db.test/x",
+    "redis://:password@db.test:6379/0",
     "https://host.test/path?key=abcdef&x=1",
     f"a text with {SECRET} in it",
 ]

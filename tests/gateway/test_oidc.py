@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from hashlib import sha256
 from typing import Any
@@ -10,8 +11,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from dragoman.core.errors import InvalidKeyError, PermissionDeniedError, ServiceUnavailableError
-from dragoman.gateway.config import OidcEntry
+from dragoman.core.errors import ConfigurationError, InvalidKeyError, PermissionDeniedError, ServiceUnavailableError
+from dragoman.gateway.config import OidcEntry, read
 from dragoman.gateway.oidc import LEEWAY_SECONDS, REFETCH_SECONDS, Tokens
 
 NOW = 1_800_000_000.0
@@ -47,6 +48,7 @@ class Issuer:
 
     async def fetch(self, url: str) -> bytes:
         self.asked.append(url)
+        await asyncio.sleep(0)
         if self.away:
             raise OSError("nobody there")
         if url.endswith("/.well-known/openid-configuration"):
@@ -162,6 +164,13 @@ async def test_keys_are_fetched_once_and_again_for_one_that_is_new_but_not_for_e
         await tokens.key(_token(), NOW + REFETCH_SECONDS)
 
 
+async def test_tokens_that_come_together_wait_for_the_keys_that_one_of_them_fetches(issuer: Issuer) -> None:
+    tokens = Tokens(ENTRY, issuer.fetch)
+    found = await asyncio.gather(*(tokens.key(_token({**CLAIMS, "sub": f"user-{number}"}), NOW) for number in range(5)))
+    assert [each.scope.user for each in found] == [f"user-{number}" for number in range(5)]
+    assert len(issuer.asked) == 2
+
+
 async def test_an_issuer_that_is_away_harms_nobody_whose_key_is_known(issuer: Issuer) -> None:
     tokens = Tokens(ENTRY, issuer.fetch)
     await tokens.key(_token(), NOW)
@@ -172,8 +181,12 @@ async def test_an_issuer_that_is_away_harms_nobody_whose_key_is_known(issuer: Is
 
 async def test_an_issuer_that_was_never_there_is_our_trouble_and_not_the_tokens(issuer: Issuer) -> None:
     issuer.away = True
+    tokens = Tokens(ENTRY, issuer.fetch)
     with pytest.raises(ServiceUnavailableError, match="nobody there"):
-        await Tokens(ENTRY, issuer.fetch).key(_token(), NOW)
+        await tokens.key(_token(), NOW)
+    with pytest.raises(ServiceUnavailableError, match="could not be had"):
+        await tokens.key(_token(), NOW + 1)
+    assert len(issuer.asked) == 1
 
 
 async def test_a_document_of_another_issuer_is_not_believed(issuer: Issuer) -> None:
@@ -200,3 +213,25 @@ async def test_a_token_without_a_key_id_may_use_the_only_key(issuer: Issuer) -> 
 )
 def test_what_looks_like_a_token(issuer: Issuer, key: bytes, looks: bool) -> None:
     assert Tokens(ENTRY, issuer.fetch).recognises(key) is looks
+
+
+@pytest.mark.parametrize(
+    ("issuer_url", "good"),
+    [
+        (ISSUER, True),
+        ("http://localhost:8080/realm", True),
+        ("http://127.0.0.1", True),
+        ("http://login.example", False),
+        ("http://localhost.example", False),
+        ("http://127.0.0.1.example", False),
+        ("http://localhost@login.example", False),
+    ],
+)
+def test_an_issuer_is_asked_over_tls_or_on_this_machine(issuer_url: str, good: bool) -> None:
+    oidc = f"{{oidc: {{issuer: '{issuer_url}', audience: dragoman}}}}"
+    text = f"models: [{{name: m, model: demo/echo}}]\nserver: {{api_key: sk-master}}\ngovernance: {oidc}\n"
+    if good:
+        read(text, file="x.yaml", env={})
+        return
+    with pytest.raises(ConfigurationError, match=r"governance\.oidc\.issuer: expected an https URL"):
+        read(text, file="x.yaml", env={})

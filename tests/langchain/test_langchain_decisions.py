@@ -94,6 +94,7 @@ async def test_answers_keep_their_types_and_a_score_its_rubric() -> None:
 STATES: list[tuple[Any, Any]] = [
     ("text", "text"),
     ({"order": 7, "said": [HumanMessage("x")]}, {"order": 7, "said": [{"role": "user", "content": "x"}]}),
+    ({"type": ["image"], "said": "x"}, {"type": ["image"], "said": "x"}),
     (HumanMessage("x"), [{"role": "user", "content": "x"}]),
     (
         [HumanMessage("x"), AIMessage("y")],

@@ -17,6 +17,7 @@ from dragoman.core.errors import ConfigurationError
 PREFIX = "dragoman:answer:"
 TIMEOUT = 0.25
 """Seconds for a connection, and for an answer."""
+ADDRESS = "redis://[[user]:password@]host[:port][/database] (or rediss://, unix://), the password percent-encoded"
 _SHORTEST, _LONGEST = 1.0, 30.0
 
 
@@ -55,7 +56,7 @@ class Breaker:
 
 
 class RedisStore(SlowStore):
-    """`url`: redis://[[user]:password@]host[:port][/database], rediss:// with TLS, unix://. Raises ConfigurationError."""
+    """`url`: see ADDRESS; rediss:// is with TLS, unix:// a socket. Raises ConfigurationError, without what was given."""
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -66,8 +67,8 @@ class RedisStore(SlowStore):
         once = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
         try:
             self._client = redis.Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=once)
-        except ValueError as problem:
-            raise ConfigurationError(f"cache: this is no address of Redis: {problem}") from None
+        except ValueError:  # it may quote a part of the password
+            raise ConfigurationError(f"cache: this is no address of Redis; expected {ADDRESS}") from None
         place = self._client.connection_pool.connection_kwargs
         self._breaker = Breaker(str(place.get("path") or f"{place.get('host', 'localhost')}:{place.get('port', 6379)}"), clock)
         self._failures = (redis.RedisError, OSError)

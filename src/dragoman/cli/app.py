@@ -7,15 +7,11 @@ import os
 import click
 
 from dragoman.cli.demo_upstream import demo_upstream
-from dragoman.cli.explain import diff, explain
+from dragoman.cli.explain import config_option, diff, explain
 from dragoman.cli.keys import keys
 from dragoman.cli.ledger import ledger
 from dragoman.cli.local import local
 from dragoman.cli.simulate import simulate
-
-config_option = click.option(
-    "--config", "-c", envvar="DRAGOMAN_CONFIG", show_envvar=True, help="The YAML file; see docs/configuration.md."
-)
 
 
 @click.group(no_args_is_help=True)

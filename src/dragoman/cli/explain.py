@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from dragoman.core import json as codec
     from dragoman.router.state import RequestFacts
 
+config_option = click.option(
+    "--config", "-c", envvar="DRAGOMAN_CONFIG", show_envvar=True, help="The YAML file; see docs/configuration.md."
+)
+
 
 @click.command()
 @click.argument("request", type=click.File("rb"))
-@click.option("--config", "-c", envvar="DRAGOMAN_CONFIG", show_envvar=True, help="The YAML file; see docs/configuration.md.")
+@config_option
 def explain(request: BinaryIO, config: str | None) -> None:
     """Which deployments a request would be sent to, in which order, and why not to the others.
 

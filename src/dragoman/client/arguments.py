@@ -115,7 +115,8 @@ def arguments(model: str, parameters: frozenset[str], given: dict[str, Any], def
             extra_headers=_headers(_mapping(control, "headers"), _mapping(control, "extra_headers")),
         ),
         mock=control.get("mock_response"),
-        notes={name: control[name] for name in NOTES & control.keys()},
+        notes={name: control[name] for name in NOTES & control.keys()}
+        | {"litellm_metadata": _mapping(control, "litellm_metadata")},
         caching=control.get("caching"),
         cache=control.get("cache"),
     )

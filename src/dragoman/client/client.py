@@ -91,8 +91,8 @@ class _Base:
             options=said.options,
             deployments=self._places(model, said),
         )
-        callbacks.attach(call, said, awaited=self._awaited)
         caching.attach(call, said, self._cache())
+        callbacks.attach(call, said, awaited=self._awaited)  # last: what is begun for the hooks has to end for them too
         return call
 
     def _places(self, model: str, said: Arguments) -> tuple[Deployment, ...]:

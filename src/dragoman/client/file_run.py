@@ -67,7 +67,9 @@ def run(client: Client, provider: str, asked: Asked[Made], given: dict[str, Any]
     """The result of a call; the errors are also those of `openai` where that is imported."""
     try:
         prepared = _prepared(client, provider, asked, given)
-        request = prepared.request if prepared.authorized else Authorize(prepared.request, _target(prepared)).perform(None)
+        request = prepared.request
+        if not prepared.authorized:
+            request = Authorize(request, prepared.deployment.target).perform(None)
         try:
             response = client._transport.send(request, prepared.timeouts)  # noqa: SLF001 - these are calls of the client
         except TransportFailure as failure:
@@ -84,7 +86,7 @@ async def arun(client: AsyncClient, provider: str, asked: Asked[Made], given: di
         prepared = _prepared(client, provider, asked, given)
         request = prepared.request
         if not prepared.authorized:
-            request = await Authorize(request, _target(prepared)).aperform(None)
+            request = await Authorize(request, prepared.deployment.target).aperform(None)
         try:
             response = await client._transport.send(request, prepared.timeouts)  # noqa: SLF001 - as above
         except TransportFailure as failure:
@@ -124,10 +126,6 @@ def _prepared(client: Client | AsyncClient, provider: str, asked: Asked[Any], gi
         timeouts=said.options.timeouts,
         authorized=not target.provider.authorizer or target.api_key is not None,
     )
-
-
-def _target(prepared: Prepared) -> Any:
-    return prepared.deployment.target
 
 
 def _body(asked: Asked[Any], extra: dict[str, Any]) -> tuple[bytes, str]:

@@ -164,10 +164,8 @@ def create_batch(
     **controls: Unpack[FileControls],
 ) -> Batch:
     """Have the lines of a file with purpose batch answered, each a request to `endpoint`."""
-    made: Batch = run(
-        _shared(), custom_llm_provider, _batch(completion_window, endpoint, input_file_id, metadata), dict(controls)
-    )
-    return made
+    asked = _batch(completion_window, endpoint, input_file_id, metadata)
+    return run(_shared(), custom_llm_provider, asked, dict(controls))
 
 
 async def acreate_batch(
@@ -179,10 +177,8 @@ async def acreate_batch(
     **controls: Unpack[FileControls],
 ) -> Batch:
     """`create_batch`, awaited."""
-    made: Batch = await arun(
-        await _shared_async(), custom_llm_provider, _batch(completion_window, endpoint, input_file_id, metadata), dict(controls)
-    )
-    return made
+    asked = _batch(completion_window, endpoint, input_file_id, metadata)
+    return await arun(await _shared_async(), custom_llm_provider, asked, dict(controls))
 
 
 def retrieve_batch(batch_id: str, custom_llm_provider: str = "openai", **controls: Unpack[FileControls]) -> Batch:

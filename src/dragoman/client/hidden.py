@@ -42,15 +42,15 @@ class Hidden(dict[str, Any]):
         return dict, ({**self, "response_cost": self["response_cost"]},)
 
 
-def pricer(shares: Shares, usage: Usage | None, made: Mapping[str, Any]) -> Callable[[], Cost]:
-    """What works out the cost of `made`, an answer or the last chunk of one; `shares`: who gave it."""
+def pricer(shares: Shares, usage: Usage | None, made: Mapping[str, Any], units: Mapping[str, int]) -> Callable[[], Cost]:
+    """What works out the cost of `made`, an answer or the last chunk of one; `shares`: who gave it, `units`: its `pieces`."""
     tier, minute = made.get("service_tier"), minute_of_day(made.get("created"))
 
     def price() -> Cost:
         from dragoman.catalog.cost import Cost  # noqa: PLC0415 - the catalog is loaded by the first that asks
         from dragoman.engine.price import bill  # noqa: PLC0415 - as above
 
-        found = bill(shares, usage, service_tier=tier, minute=minute)
+        found = bill(shares, usage, service_tier=tier, minute=minute, units=units)
         return Cost(reason="the answer tells of no usage") if usage is None and not found.lines and not found.reason else found
 
     return price

@@ -142,8 +142,9 @@ class Details:
         }
 
     def _params(self) -> dict[str, Any]:
-        body, notes = self._body, self._notes
-        metadata = {**(body.get("metadata") or {}), **(notes.get("litellm_metadata") or {}), "model_group": self._call.model}
+        given = self._body.get("metadata")  # a parameter of the provider's, who may be sent anything
+        said = given if isinstance(given, dict) else {}
+        metadata = {**said, **self._notes["litellm_metadata"], "model_group": self._call.model}
         attempt = answering(self._call)
         identity = attempt.deployment.id if attempt else None
         return {

@@ -33,7 +33,7 @@ class Hooks:
 
     def __init__(self, call: Call, said: Arguments, lists: Lists, *, awaited: bool) -> None:
         self._call = call
-        self._notes = said.notes.get("litellm_metadata") or {}
+        self._notes = said.notes["litellm_metadata"]
         self._awaited = awaited
         everything, before, *after = lists
         self._objects = [hook for hook in everything if not isinstance(hook, str)]
@@ -150,7 +150,11 @@ def _complain(method: Any, problem: Exception) -> None:
 
 def _plain(hook: Any) -> bool:
     """A function, and no object with methods for events."""
-    return callable(hook) and not any(hasattr(hook, f"log_{event}_event") for event in _EVENTS)
+    return callable(hook) and not _hears(hook)
+
+
+def _hears(hook: Any) -> bool:
+    return any(hasattr(hook, f"log_{event}_event") for event in _EVENTS)
 
 
 def _own(hook: Any, name: str) -> bool:
@@ -163,7 +167,7 @@ def _check(hook: Any) -> None:
     """Raises ConfigurationError."""
     if isinstance(hook, str):
         named.hook(hook)
-    elif not callable(hook) and not any(hasattr(hook, f"log_{event}_event") for event in _EVENTS):
+    elif not callable(hook) and not _hears(hook):
         raise ConfigurationError(
             f"a hook is a function, an object with log_success_event, or a name ({', '.join(named.NAMES)}), found {hook!r}"
         )

@@ -15,6 +15,7 @@ from dragoman.dialects import registry
 from dragoman.engine.call import Call
 from dragoman.engine.flow import Answer as EngineAnswer
 from dragoman.engine.prepare import Prepared
+from dragoman.engine.usage import pieces
 
 _FRAME = b"data: "
 _DONE = b"data: [DONE]"
@@ -80,7 +81,8 @@ def describe(made: Answer, call: Call, prepared: Prepared, headers: Headers) -> 
 
 
 def _priced(hidden: dict[str, Any], call: Call, usage: Usage | None, made: Answer) -> Hidden:
-    return Hidden(hidden, free if hidden["cache_hit"] else pricer(call.shares, usage, made))
+    units = pieces(usage, call.settlement and call.settlement.response)
+    return Hidden(hidden, free if hidden["cache_hit"] else pricer(call.shares, usage, made, units))
 
 
 def hidden_params(call: Call, prepared: Prepared, headers: Headers) -> dict[str, Any]:

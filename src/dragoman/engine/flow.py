@@ -117,7 +117,7 @@ def _attempts(call: Call, clock: Clock, wall: Clock, exchange: Exchange[Result],
             attempt = Attempt(step, clock(), reason="" if rest is None else "continuation")
             attempts.append(attempt)
             if session.hedging and (after := cast("Capable", session).hedge_after()) is not None:
-                won: Result | None = yield from _raced(call, prepared, attempt, after, _Run(exchange, clock, wall))
+                won: Result | None = yield from _raced(call, prepared, attempt, after, _Run(exchange, clock, wall, []))
                 if won is None:
                     continue
                 _answered(call, session, won, clock)
@@ -197,22 +197,26 @@ class _Lane(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """What all attempts of a race have in common."""
+    """What all attempts of a race have in common. `came`: what those that ended well have given."""
 
     exchange: Exchange[Any]
     clock: Clock
     wall: Clock
+    came: list[tuple[_Lane, Any]]
 
 
 def _raced(call: Call, prepared: Prepared, attempt: Attempt, after: float, run: _Run) -> Flow[Any]:
     """An attempt, and another one beside it when it stays silent. None: all that ran have failed, and the session knows."""
     session = cast("Capable", call.session)
     first = _Lane(prepared, attempt, session.trail[-1])
-    found = yield Race(_lap(call, first, run), after, lambda: _hedge(call, session, run))
-    for lane, spare in found[1:]:
-        lane.attempt.cancelled, lane.attempt.usage = True, getattr(spare, "usage", None)
-        if call.stream and spare.stream is not None:
-            yield Close(spare.stream)
+    try:
+        found = yield Race(_lap(call, first, run), after, lambda: _hedge(call, session, run))
+        yield from _spared(call, found[1:])
+    except GeneratorExit:
+        raise  # as in `_opened`
+    except BaseException:  # a stream may have begun in the very moment in which the caller left
+        yield from _spared(call, run.came)
+        raise
     if not found:
         return None
     lane, result = found[0]
@@ -221,6 +225,14 @@ def _raced(call: Call, prepared: Prepared, attempt: Attempt, after: float, run: 
     call.attempts.append(lane.attempt)
     call.warnings = lane.prepared.warnings
     return result
+
+
+def _spared(call: Call, lanes: list[tuple[_Lane, Any]]) -> Flow[None]:
+    """Answers that nobody gets: they are paid for, and their streams are closed."""
+    for lane, spare in lanes:
+        lane.attempt.cancelled, lane.attempt.usage = True, getattr(spare, "usage", None)
+        if call.stream and spare.stream is not None:
+            yield Close(spare.stream)
 
 
 def _hedge(call: Call, session: Capable, run: _Run) -> Flow[tuple[_Lane, Any] | None] | None:
@@ -242,7 +254,7 @@ def _lap(call: Call, lane: _Lane, run: _Run) -> Flow[tuple[_Lane, Any] | None]:
     """One attempt of a race. A failure is told here, since the race may go on."""
     attempt = lane.attempt
     try:
-        return lane, (yield from run.exchange(call, lane.prepared, run.wall))
+        result = yield from run.exchange(call, lane.prepared, run.wall)
     except (TransportFailure, CallError) as problem:
         attempt.error = error = _error_of(problem, lane.prepared, len(call.attempts))
         cast("Capable", call.session).failed(error, run.clock(), lane.tried)
@@ -250,6 +262,9 @@ def _lap(call: Call, lane: _Lane, run: _Run) -> Flow[tuple[_Lane, Any] | None]:
     except (CancelledError, GeneratorExit):
         attempt.cancelled = True
         raise
+    else:
+        run.came.append((lane, result))
+        return lane, result
     finally:
         attempt.ended = run.clock()
 

@@ -38,6 +38,7 @@ def embeddings(lookup: Lookup, call: Call, clock: Clock, wall: Clock) -> Flow[An
     if not missing:
         return _hit(lookup, call, [found for found in kept if found is not None])
     lookup.missed(partial=len(missing) < len(inputs))
+    call.clock = clock  # it is read by whoever is told of the end; the attempts may be a part's
     part = call if len(missing) == len(inputs) else _part(call, missing)
     answer = yield from flow.providers_answer(part, clock, wall)
     new = _in_order(answer, len(missing))
@@ -83,5 +84,6 @@ def _merged(call: Call, part: Call, answer: Answer, kept: list[Kept | None], new
     )
     response = replace(answer.response, embeddings=vectors)
     call.warnings = part.warnings
-    call.settle(Settlement(usage=answer.usage, response=response))
+    usage = None if part.settlement is None else part.settlement.usage  # with that of attempts whose answers nobody got
+    call.settle(Settlement(usage=usage, response=response))
     return Answer(prepared=answer.prepared, raw=answer.raw, response=response, usage=answer.usage)

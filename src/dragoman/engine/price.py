@@ -15,7 +15,7 @@ from dragoman.catalog.lookup import Found
 from dragoman.catalog.records import Model, Tariff
 from dragoman.core.chat import Usage
 from dragoman.engine.call import Attempt, Call, Shares
-from dragoman.engine.usage import less
+from dragoman.engine.usage import less, pieces
 from dragoman.router.deployment import Deployment
 
 
@@ -34,14 +34,16 @@ def price(call: Call, usage: Usage | None, *, minute: int | None = None, service
     known: tuple[Attempt, Usage | None, str | None, Cost] | None = call.priced
     if known is not None and known[0] is attempt and known[1] is usage and known[2] == service_tier:
         return known[3]  # several watch one call
-    units = _images(call) if usage is None else None
+    units = pieces(usage, call.settlement and call.settlement.response)
     cost = bill(call.shares, usage, minute=minute, service_tier=service_tier, units=units)
     call.priced = (attempt, usage, service_tier, cost)
     return cost
 
 
-def bill(shares: Shares, usage: Usage | None, *, minute: int | None, service_tier: str | None, units: Any = None) -> Cost:
-    """What an answer came to whose parts are `shares`, and which used `usage` in all."""
+def bill(
+    shares: Shares, usage: Usage | None, *, minute: int | None, service_tier: str | None = None, units: Any = None
+) -> Cost:
+    """What an answer came to whose parts are `shares`, and which used `usage` in all. `units`: its `pieces`."""
     *others, (last, _) = shares
     left = reduce(less, [used for _, used in others], usage)
     cost = _bill(last, left, minute=minute, service_tier=service_tier, units=units)
@@ -58,12 +60,6 @@ def _together(other: Cost, one: Cost) -> Cost:
         return one if one.nano_dollars is None else other
     nano = one.nano_dollars + other.nano_dollars
     return Cost(nano_dollars=nano, lines=one.lines + other.lines, notes=tuple(dict.fromkeys(one.notes + other.notes)))
-
-
-def _images(call: Call) -> dict[str, int]:
-    """The pictures of an answer that counts no tokens."""
-    images = getattr(call.settlement.response, "images", ()) if call.settlement else ()
-    return {"image": len(images)} if images else {}
 
 
 def record(deployment: Deployment) -> Found | None:

@@ -1,4 +1,4 @@
-"""Two configurations -> what is different between them, said without any secret. Pure; called by `dragoman diff` and a reload.
+"""Two configurations -> what is different between them, said without any secret. Pure; called by `dragoman diff`.
 
 Deployments are matched by their ids, so that one more at the top of the list is one line and not all of them.
 """
@@ -16,12 +16,15 @@ from dragoman.core import json
 from dragoman.gateway.config import Config
 from dragoman.gateway.models import entry_id
 
-_SECRET = re.compile(r"key|secret|password|token\b|database|url|headers|dsn|credential", re.IGNORECASE)
-_NEEDS_RESTART = re.compile(r"server\.(?!api_key)|governance\b")
+_SECRET = re.compile(
+    r"(?<!by_)key|secret|password|(?<!first_)token\b|database|url|headers|dsn|credential|slack|webhook", re.IGNORECASE
+)
+_NEEDS_RESTART = re.compile(r"server\.(host|port|workers)$")
+"""What the process that listens has decided: all else is read anew by the workers that a reload starts."""
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """`before` and `after` are JSON, None where there is nothing. `restart`: a running gateway cannot take it up."""
+    """`before` and `after` are JSON, None where there is nothing. `restart`: a reload does not take it up."""
 
     path: str
     before: str | None

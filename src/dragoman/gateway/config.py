@@ -17,6 +17,7 @@ every `provider/model` whose key is in the environment.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -219,5 +220,5 @@ def _check_server(document: Document, entry: ServerEntry) -> None:
 def _check_oidc(document: Document, entry: OidcEntry) -> None:
     """Whoever could answer in the issuer's place would decide who may come in."""
     for name, url in (("issuer", entry.issuer), ("jwks_url", entry.jwks_url)):
-        if url is not None and not url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        if url is not None and not re.match(r"https://|http://(127\.0\.0\.1|localhost)([:/]|$)", url):
             raise document.error(f"governance.oidc.{name}", "expected an https URL")

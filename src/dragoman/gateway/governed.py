@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dragoman.gateway.governance.budgets import Alert
     from dragoman.gateway.pipeline import Pipeline
     from dragoman.gateway.shared.sharing import Sharing
+    from dragoman.router.deployment import Deployment
 
 
 class Governed:
@@ -44,6 +45,7 @@ class Governed:
 
     async def _govern(self, entry: GovernanceEntry) -> None:
         from dragoman.gateway.admission import Admission  # noqa: PLC0415 - who has no keys does not pay for them
+        from dragoman.gateway.governance.facts import Prices  # noqa: PLC0415 - as above
         from dragoman.gateway.governance.governance import Policy  # noqa: PLC0415 - as above
         from dragoman.gateway.store.shipping import begin  # noqa: PLC0415 - as above
 
@@ -57,11 +59,16 @@ class Governed:
             leases=sharing.leases if sharing else None,
             alerted=self._alerted,
         )
+        governance.prices = Prices(self._deployments)
         if entry.oidc is not None:
             from dragoman.gateway.oidc import Tokens, fetch  # noqa: PLC0415 - as above
 
             governance.tokens = Tokens(entry.oidc, fetch)
         self._pipeline.admission = Admission(governance)
+
+    def _deployments(self, name: str) -> tuple[Deployment, ...]:
+        group = self._pipeline.policy.find(name)
+        return () if group is None else tuple(node.deployment for node in group.nodes)
 
     async def stop(self) -> None:
         """The last rows go out, and what was leased goes back."""

@@ -7,6 +7,7 @@ who the token's user and team are beyond that is the store's to say.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
@@ -54,6 +55,7 @@ class Tokens:
         self._fetch = fetch
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = -REFETCH_SECONDS
+        self._one_by_one = asyncio.Lock()
 
     def recognises(self, key: bytes) -> bool:
         """Whether this looks like a token and not like a virtual key."""
@@ -100,9 +102,13 @@ class Tokens:
 
     async def _signer(self, identity: str, now: float) -> jwt.PyJWK:
         """The issuer's key of this id. A token without an id may use the only key there is."""
-        if identity not in self._keys and now - self._fetched >= REFETCH_SECONDS:
-            self._fetched = now
-            await self._refetch()
+        if identity not in self._keys:
+            async with self._one_by_one:  # who comes while somebody fetches waits for what that brings
+                if identity not in self._keys and now - self._fetched >= REFETCH_SECONDS:
+                    self._fetched = now
+                    await self._refetch()
+        if not self._keys:
+            raise ServiceUnavailableError(f"the keys of {self._entry.issuer} could not be had; try again later", attempts=0)
         found = self._keys.get(identity)
         if found is None and not identity and len(self._keys) == 1:
             found = next(iter(self._keys.values()))

@@ -96,19 +96,29 @@ class Pipeline:
         self.authorise(header)
         return None
 
+    def screening(self, call: Call, exchange: Exchange, who: Identity | None) -> Screening | None:
+        """The call may be answered from the cache, where there is one; comes back the guardrails it is under, None without any.
+
+        What the body says of either is taken out of it. To be asked before the call is admitted. Raises BadRequestError.
+        """
+        if self.caching is not None:
+            self.caching.use(call, who, exchange)
+        return None if self.guardrails is None else self.guardrails.screening(call, exchange, who)
+
     def admitted(self, who: Identity | None, call: Call, exchange: Exchange, identity: bytes) -> bool:
         """Hold what the call may cost, and have it watched. False: that takes `admit`. Raises the errors of governance."""
         if self.admission is not None and who is not None and not self.admission.admit(who, call, exchange, identity):
             return False
-        call.observers += self.observers
-        if self.requests is not None:
-            self.requests.begins(call, exchange, identity, who)
+        self._watch(who, call, exchange, identity)
         return True
 
     async def admit(self, who: Identity | None, call: Call, exchange: Exchange, identity: bytes) -> None:
         """As `admitted`, whatever has to be asked for it. `identity` is that of the request."""
         if self.admission is not None and who is not None:
             await self.admission.admit_late(who, call, exchange, identity)
+        self._watch(who, call, exchange, identity)
+
+    def _watch(self, who: Identity | None, call: Call, exchange: Exchange, identity: bytes) -> None:
         call.observers += self.observers
         if self.requests is not None:
             self.requests.begins(call, exchange, identity, who)
@@ -204,8 +214,6 @@ class Answering:
                 if who is None:
                     return self._in_turn()
             call = self._asked(who)
-            if pipeline.guardrails is not None:
-                self._screening = pipeline.guardrails.screening(call, exchange, who)
             if self._screening is not None or not pipeline.admitted(who, call, exchange, self._identity):
                 return self._in_turn()
         except (DragomanError, *UNREADABLE) as problem:
@@ -221,19 +229,16 @@ class Answering:
     def _asked(self, who: Identity | None) -> Call:
         route, pipeline = self._route, self._route.pipeline
         self._call = call = pipeline.call(route.operation, route.name, route.subject, self._exchange)
-        if pipeline.caching is not None:
-            pipeline.caching.use(call, who, self._exchange)
+        self._screening = pipeline.screening(call, self._exchange, who)
         return call
 
     async def _in_turn(self) -> None:
         """The same in a task, where something has to be waited for before the call may begin."""
         exchange, pipeline = self._exchange, self._route.pipeline
-        _cancel_on_disconnect(exchange)
+        cancel_on_disconnect(exchange)
         try:
             who = await pipeline.authorised(exchange.header, exchange.client)
             call = self._call or self._asked(who)
-            if pipeline.guardrails is not None and self._screening is None:
-                self._screening = pipeline.guardrails.screening(call, exchange, who)
             await pipeline.admit(who, call, exchange, self._identity)
             if self._screening is not None:
                 await self._screened(call, self._screening)
@@ -302,7 +307,7 @@ class Answering:
 
     async def _stream(self, call: Call) -> None:
         exchange, transport = self._exchange, self._route.pipeline.transport
-        _cancel_on_disconnect(exchange)
+        cancel_on_disconnect(exchange)
         try:
             opened = await adrive(open_stream(call, perf_counter, time.time), transport)
             try:
@@ -365,7 +370,8 @@ class Answering:
         return serving.Route(self._route, self._route.encode_error)
 
 
-def _cancel_on_disconnect(exchange: Exchange) -> None:
+def cancel_on_disconnect(exchange: Exchange) -> None:
+    """A client that leaves ends the task that answers it."""
     task = asyncio.current_task()
     if task is not None:
         exchange.on_disconnect(cast("Callable[[], None]", task.cancel))

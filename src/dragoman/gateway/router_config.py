@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from dragoman.core.errors import ConfigurationError
+from dragoman.gateway.models import NANO_DOLLARS
 from dragoman.gateway.yaml_config import Document
 from dragoman.router import balance
 from dragoman.router.continuation import ContinuationPolicy
@@ -30,7 +31,6 @@ _Count = Annotated[int, Meta(ge=0, le=1000)]
 _Seconds = Annotated[float, Meta(ge=0, le=1e7)]
 _Share = Annotated[float, Meta(ge=0, le=1)]
 _Lists = dict[_Name, tuple[_Name, ...]]
-_NANO_DOLLARS = 1_000_000_000
 _RETRIED = frozenset(KINDS) - {CANCELLED, "interrupted"}
 
 
@@ -145,7 +145,7 @@ def _health(entry: CooldownEntry) -> HealthPolicy:
 def _hedge(entry: HedgeEntry | None) -> HedgePolicy | None:
     if entry is None:
         return None
-    cost = None if entry.most_cost is None else round(entry.most_cost * _NANO_DOLLARS)
+    cost = None if entry.most_cost is None else round(entry.most_cost * NANO_DOLLARS)
     return HedgePolicy(share=entry.share, quantile=entry.quantile, at_least=entry.at_least, most_cost=cost)
 
 

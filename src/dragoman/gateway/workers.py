@@ -38,6 +38,7 @@ class Supervisor:
         self._number = number
         self._workers: list[Process | None] = [None] * number
         self._starting: set[Process] = set()
+        self._leaving: set[Process] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = asyncio.Event()
         self._changing = asyncio.Lock()
@@ -49,20 +50,23 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
         async with self._changing:
             started = await asyncio.gather(*(self._start() for _ in range(self._number)))
-            if None in started and not self._stopping.is_set():
+            failed = None in started and not self._stopping.is_set()
+            if failed:
                 logger.error("The gateway does not start: a worker ended before it was ready")
                 self._stop()
             for place, process in enumerate(started):
                 self._put(place, process)
         await self._stopping.wait()
-        await asyncio.gather(*(process.wait() for process in self._processes()))
+        await asyncio.gather(*(process.wait() for process in self._processes() | self._leaving))
         for task in self._tasks:
             task.cancel()
-        return int(None in started)
+        return int(failed)
 
     def _stop(self) -> None:
+        """A worker that a reload has told already is told again by the second signal alone."""
+        told = self._leaving if self._stopping.is_set() else set()
         self._stopping.set()
-        for process in self._processes():
+        for process in self._processes() | told:
             _terminate(process)
 
     def _processes(self) -> set[Process]:
@@ -97,8 +101,10 @@ class Supervisor:
         while self._workers[place] is process and not self._stopping.is_set():
             logger.error("The worker %d has ended with status %d; another takes its place", process.pid, status)
             new = await self._start()
-            if new is not None:
+            if new is not None and self._workers[place] is process:
                 self._put(place, new)
+            elif new is not None:
+                self._dismiss(new)  # a reload was faster
             else:
                 await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
                 attempt += 1
@@ -107,13 +113,27 @@ class Supervisor:
         async with self._changing:
             for place in range(self._number):
                 new = await self._start()
+                if self._stopping.is_set():  # the old one has been told; a second time it would not finish its answers
+                    if new is not None:
+                        self._dismiss(new)
+                    return
                 if new is None:
                     logger.error("The new configuration does not serve; the workers that are left go on with the old one")
                     return
                 old = self._workers[place]
                 self._put(place, new)
                 if old is not None:
-                    _terminate(old)
+                    self._dismiss(old)
+
+    def _dismiss(self, process: Process) -> None:
+        """Nobody serves there any more; it finishes what it has begun."""
+        self._leaving.add(process)
+        _terminate(process)
+        self._begin(self._gone(process))
+
+    async def _gone(self, process: Process) -> None:
+        await process.wait()
+        self._leaving.discard(process)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

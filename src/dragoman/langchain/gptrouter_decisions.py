@@ -19,7 +19,7 @@ from dragoman.core import json
 from dragoman.core.errors import BadRequestError, DragomanError, ResponseDecodeError
 from dragoman.langchain import gptrouter_http, gptrouter_wire
 from dragoman.langchain.arguments import canonical
-from dragoman.langchain.blocks import is_media, items
+from dragoman.langchain.blocks import items
 from dragoman.langchain.errors import ModelRefusalError, typed_errors
 from dragoman.langchain.gptrouter_models import (
     GPTRouterModel,
@@ -44,7 +44,7 @@ except ImportError as missing:
 Questions = dict[str, Any]
 """Name -> one of LangChain's Noul, Choice, Score and Box."""
 
-_MEDIA = frozenset({"image", "image_url", "audio", "input_audio", "video", "file"})
+_MEDIA = frozenset({"image", "image_url", "audio", "input_audio", "video", "video_url", "file"})
 
 
 class GPTRouterDecisionModel(decisions.BaseDecisionModel):  # type: ignore[misc]  # some versions of langchain-core lack it
@@ -221,9 +221,10 @@ def _plain(value: Any, path: str) -> Any:
     if isinstance(value, BaseMessage):
         return _plain(to_openai([value])[0], path)
     if isinstance(value, Mapping):
-        if is_media(dict(value)) or value.get("type") in _MEDIA:
+        kind = value.get("type")
+        if isinstance(kind, str) and kind in _MEDIA:
             raise BadRequestError(
-                f"{path}: media are read in human messages alone, and by a server (gpt_router_api_base); found {value['type']}"
+                f"{path}: media are read in human messages alone, and by a server (gpt_router_api_base); found {kind}"
             )
         return {key: _plain(held, path) for key, held in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):

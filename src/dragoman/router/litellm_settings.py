@@ -105,8 +105,10 @@ def _policy(given: Any, place: str, usual: Policy_) -> Policy_ | None:
     """True for the usual one, a dict of what is different, or one that is ready; False for none."""
     if given is None or given is False:
         return None
-    if given is True or isinstance(given, type(usual)):
-        return usual if given is True else given
+    if given is True:
+        return usual
+    if isinstance(given, type(usual)):
+        return given
     try:
         return convert({**structs.asdict(usual), **given}, type(usual))
     except (TypeError, ValidationError) as problem:

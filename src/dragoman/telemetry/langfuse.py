@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dragoman.core import json
+from dragoman.core.chat import Usage
 from dragoman.core.errors import ConfigurationError, DragomanError
 from dragoman.engine.call import Call
 from dragoman.engine.price import price
@@ -62,7 +63,7 @@ def more(call: Call, beside: Mapping[str, Any]) -> dict[str, Any]:
     }
     found |= {name: str(metadata[key]) for key, name in _METADATA.items() if metadata.get(key) is not None}
     if settlement is not None and settlement.usage is not None:
-        found |= _counted(call)
+        found |= _counted(call, settlement.usage)
     if settlement is not None and settlement.error is not None:
         found |= {
             "langfuse.observation.level": "ERROR",
@@ -71,10 +72,7 @@ def more(call: Call, beside: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-def _counted(call: Call) -> dict[str, str]:
-    usage = None if call.settlement is None else call.settlement.usage
-    if usage is None:
-        return {}
+def _counted(call: Call, usage: Usage) -> dict[str, str]:
     counts = {"input": usage.input_tokens, "output": usage.output_tokens, "total": usage.total_tokens}
     shares = {"input_cached_tokens": usage.cache_read_tokens, "output_reasoning_tokens": usage.reasoning_tokens}
     counts |= {name: count for name, count in shares.items() if count}

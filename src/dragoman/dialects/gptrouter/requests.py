@@ -43,7 +43,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
 class Labels(Struct, frozen=True, kw_only=True):
     """Whose call it is, for the books: `tag`, `user` (createdByUserId), `history`, `app`, and `metadata` as it came.
 
-    `prompt`: the stored prompt that is run, as "title@version".
+    `prompt`: the stored prompt that is run, as "id@version".
     """
 
     tag: str = ""

@@ -37,11 +37,13 @@ _ROWS = {
     "start_date": _DATE,
     "end_date": _DATE,
 }
+_GROUPED = {**_ROWS, "group_by": {"type": "string", "enum": [*GROUPS, "api_key", "customer"]}}
 _QUERIES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("/key/info", {"key": _TEXT}),
     ("/key/list", {**_WITHIN, **_PAGES}),
     ("/spend/logs", {**_ROWS, **_PAGES}),
-    ("/global/spend/report", {**_ROWS, "group_by": {"type": "string", "enum": [*GROUPS, "api_key", "customer"]}}),
+    ("/global/spend/report", _GROUPED),
+    ("/usage", _GROUPED),
     ("/audit", {"after": {"type": "integer", "minimum": 1, "maximum": 10**15}}),
     ("/ledger/verify", {}),
     *((f"/{name}/list", {**_WITHIN, **_PAGES}) for name in PLACES),

@@ -6,6 +6,7 @@ states, prices by the dearest deployment that may answer. What a call really cos
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dragoman.catalog.cost import FREE
@@ -55,9 +56,13 @@ class Rates(NamedTuple):
 
 
 class Prices:
-    """Rates by model group, worked out once. `forget` when the deployments or the catalog have changed."""
+    """Rates by model group, worked out once. `forget` when the deployments or the catalog have changed.
 
-    def __init__(self) -> None:
+    `group`: the deployments that a name stands for; none where the call itself has all.
+    """
+
+    def __init__(self, group: Callable[[str], tuple[Deployment, ...]] = lambda _: ()) -> None:
+        self._group = group
         self._groups: dict[str | tuple[str, ...], Rates | None] = {}
 
     def forget(self) -> None:
@@ -66,14 +71,16 @@ class Prices:
     def rates(self, call: Call) -> Rates | None:
         """The dearest of the group's deployments; None when one of them has no price.
 
-        A request of GPTRouter's names candidates of several groups, so its deployments are not those of its model alone.
+        A call that the router leads names one deployment of its group. A request of GPTRouter's names candidates of several
+        groups, so its deployments are not those of its model alone.
         """
         places = call.deployments
         known = call.model if len(places) == 1 else (call.model, *[place.id for place in places])
         if known not in self._groups:
             if len(self._groups) >= MAX_GROUPS:
                 del self._groups[next(iter(self._groups))]
-            self._groups[known] = _dearest([_rates(deployment) for deployment in places])
+            asked = (self._group(call.model) if len(places) == 1 else ()) or places
+            self._groups[known] = _dearest([_rates(deployment) for deployment in asked])
         return self._groups[known]
 
 

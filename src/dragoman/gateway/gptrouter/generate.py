@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 from dragoman.core import json
 from dragoman.core.chat import ChatResponse
@@ -29,10 +29,10 @@ from dragoman.engine.streams import StreamState
 from dragoman.gateway.answer_headers import answer_headers, error_headers
 from dragoman.gateway.exchange import Exchange, Headers
 from dragoman.gateway.gptrouter.face import Face
-from dragoman.gateway.gptrouter.governed import Said, admit, screening, use_cache
+from dragoman.gateway.gptrouter.governed import Said, admit
 from dragoman.gateway.gptrouter.plan import Planned, plan
 from dragoman.gateway.gptrouter.trail import answered_by, source, trail
-from dragoman.gateway.pipeline import Answering, Route
+from dragoman.gateway.pipeline import Answering, Route, cancel_on_disconnect
 from dragoman.gateway.relay import Rewrite, push
 from dragoman.gateway.serving import JSON_HEADERS
 
@@ -95,22 +95,18 @@ class Generating(Answering):
 
     async def run(self) -> None:
         face, exchange = self._face, self._exchange
-        task = asyncio.current_task()
-        if task is not None:
-            exchange.on_disconnect(cast("Callable[[], None]", task.cancel))
+        cancel_on_disconnect(exchange)
         try:
             who = await face.authorised(exchange)
             generation = await self._route.read(face, exchange)  # type: ignore[attr-defined]  # as above
             planned = plan(generation, face.directory, face.pipeline.policy, face.options)
-            use_cache(face, exchange, who, planned.call)
-            self._screening = screening(face, exchange, who, planned.call)
+            self._screening = face.pipeline.screening(planned.call, exchange, who)
             if self._screening is not None:
                 planned.need_one_conversation()
             groups = [choice.found.group for choice in planned.choices]
             await admit(face, exchange, planned.call, Said(who, self._identity, groups, generation.labels))
             self._planned, self._call = planned, planned.call
-            if task is not None:
-                self._limit(planned, task)
+            self._limit(planned)
             async with self._screening or nullcontext():
                 if self._screening is not None:
                     await self._screening.before()
@@ -190,9 +186,10 @@ class Generating(Answering):
 
     # Time
 
-    def _limit(self, planned: Planned, task: asyncio.Task[Any]) -> None:
+    def _limit(self, planned: Planned) -> None:
         """One deadline for all attempts and the whole stream."""
-        if planned.seconds is not None:
+        task = asyncio.current_task()
+        if planned.seconds is not None and task is not None:
             self._deadline = task.get_loop().call_later(planned.seconds, self._late, planned, task)
 
     def _late(self, planned: Planned, task: asyncio.Task[Any]) -> None:

@@ -1,5 +1,5 @@
-"""A call of this face before the gateway's governance and guardrails: every candidate's model must be allowed, and the labels
-that clients send (tag, user, app, the prompt that was run) are what its ledger writes down.
+"""A call of this face before the gateway's governance: every candidate's model must be allowed, and the labels that
+clients send (tag, user, app, the prompt that was run) are what its ledger writes down.
 
 Governance reads a path and headers of a request; it is given them in one spelling, with the labels where no header says
 otherwise. Called by whatever makes a call here, after its candidates are known and before anybody is asked.
@@ -18,7 +18,6 @@ from dragoman.gateway.gptrouter.face import Face
 
 if TYPE_CHECKING:
     from dragoman.gateway.governance.identity import Identity
-    from dragoman.gateway.guardrails.screening import Screening
 
 _BASE = b"/api/v1/"
 
@@ -39,18 +38,6 @@ async def admit(face: Face, exchange: Exchange, call: Call, said: Said) -> None:
         for group in dict.fromkeys(said.groups):
             said.who.check_call(group, call.operation, told.path.decode("latin-1"))
     await face.pipeline.admit(said.who, call, cast("Exchange", told), said.identity)
-
-
-def use_cache(face: Face, exchange: Exchange, who: Identity | None, call: Call) -> None:
-    """The call may be answered from the gateway's cache, where there is one. To be said before anything else of these."""
-    if face.pipeline.caching is not None:
-        face.pipeline.caching.use(call, who, exchange)
-
-
-def screening(face: Face, exchange: Exchange, who: Identity | None, call: Call) -> Screening | None:
-    """The guardrails that the call is under; None without any. To be asked for before the call is admitted."""
-    guardrails = face.pipeline.guardrails
-    return None if guardrails is None else guardrails.screening(call, exchange, who)
 
 
 class _Told:

@@ -71,6 +71,12 @@ class Known(Struct):
     buckets: dict[int, Bucket] = {}
     failed: int = 0
 
+    def put(self, bucket: Bucket) -> None:
+        """In place of the one of its time. Of more than a day of them the oldest goes."""
+        if bucket.start not in self.buckets and len(self.buckets) >= KEPT_BUCKETS:
+            del self.buckets[min(self.buckets)]
+        self.buckets[bucket.start] = bucket
+
     @property
     def up(self) -> bool:
         return self.failed < ENOUGH
@@ -167,7 +173,7 @@ class History:
             since = unsaved.get((row.provider, row.model, bucket.start))
             if since is not None:
                 bucket.add(since)
-            self._known(row.provider, row.model).buckets[bucket.start] = bucket
+            self._known(row.provider, row.model).put(bucket)
 
     def take_unsaved(self) -> list[Row]:
         """What has come since it was last asked, to be added to what the store has."""
@@ -185,12 +191,9 @@ class History:
 
     def _add(self, provider: str, model: str, what: Bucket) -> None:
         known = self._known(provider, model)
-        bucket = known.buckets.get(what.start)
-        if bucket is None:
-            if len(known.buckets) >= KEPT_BUCKETS:
-                del known.buckets[min(known.buckets)]
-            bucket = known.buckets[what.start] = Bucket(what.start)
-        bucket.add(what)
+        if what.start not in known.buckets:
+            known.put(Bucket(what.start))
+        known.buckets[what.start].add(what)
         self._put_off(provider, model, what)
         before = known.up
         known.failed = 0 if what.good else known.failed + what.bad

@@ -1,7 +1,7 @@
 """What the history keeps over restarts: a SQLite file, to which every worker of the machine adds what it saw.
 
-Buckets are sums, so adding needs nobody's agreement. What is older than a day is dropped. Synchronous: `served` calls it in a
-thread.
+Buckets are sums, so adding needs nobody's agreement. What is older than a day is dropped. Synchronous: all but
+`load`, at the start, is called in a thread.
 """
 
 from __future__ import annotations
@@ -41,10 +41,8 @@ class HealthStore:
 
     def load(self, now: float) -> list[Row]:
         """The last day, the oldest first."""
-        oldest = int(now) - BUCKET_SECONDS * KEPT_BUCKETS
-        with self._connection:
-            self._connection.execute("DELETE FROM gptrouter_health WHERE start < ?", (oldest,))
-        return self._read(oldest)
+        with self._lock:
+            return self._read(_oldest(now))
 
     def add(self, rows: Iterable[Row], now: float) -> list[Row]:
         """What the last two buckets are by then, with what other workers saw."""
@@ -52,6 +50,7 @@ class HealthStore:
         with self._lock:
             with self._connection:
                 self._connection.executemany(_ADD, values)
+                self._connection.execute("DELETE FROM gptrouter_health WHERE start < ?", (_oldest(now),))
             return self._read(int(now) - 2 * BUCKET_SECONDS)
 
     def close(self) -> None:
@@ -61,3 +60,7 @@ class HealthStore:
     def _read(self, since: int) -> list[Row]:
         found = self._connection.execute("SELECT * FROM gptrouter_health WHERE start >= ? ORDER BY start", (since,))
         return [Row(provider, model, Bucket(*rest)) for provider, model, *rest in found]
+
+
+def _oldest(now: float) -> int:
+    return int(now) - BUCKET_SECONDS * KEPT_BUCKETS

@@ -154,13 +154,20 @@ def _messages(params: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     """A system message has a place of its own there."""
     rest = {key: params[key] for key in _COMMON if key in params}
     said = _conversation(params)
-    told = [one["content"] for one in said if one.get("role") == "system"]
+    told = [one["content"] for one in said if one.get("role") == "system" and one.get("content")]
     own = body.get("system")
     if told and own:
         refuse("system", "stands beside the system message of the prompt: send one of them")
-    system = {"system": "\n".join(map(str, told))} if told else {}
+    system = {"system": _system(told)} if told else {}
     messages = [one for one in said if one.get("role") != "system"]
     return {**rest, **body, **system, "messages": [*messages, *_own(body, "messages")]}
+
+
+def _system(told: list[Any]) -> Any:
+    """One text where all are texts; text parts are written as OpenAI's are."""
+    if not any(isinstance(one, list) for one in told):
+        return "\n".join(map(str, told))
+    return [part for one in told for part in (one if isinstance(one, list) else [{"type": "text", "text": str(one)}])]
 
 
 _JOINED: dict[str, Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]] = {

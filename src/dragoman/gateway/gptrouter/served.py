@@ -89,4 +89,4 @@ class Served:
                 await parts.save()
                 await parts.probe()
             except Exception:
-                logger.exception("What is known of the models' health could not be saved; it is tried again")
+                logger.exception("What is known of the models' health could not be saved, or nothing probed; it is tried again")

@@ -5,11 +5,10 @@ The engine asks, in the order of the candidates. A client that leaves ends its c
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dragoman.dialects.gptrouter.requests import Candidate, Labels
 from dragoman.engine.call import Call, Settlement
@@ -20,9 +19,10 @@ from dragoman.engine.price import price
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.gptrouter.directory import Found
 from dragoman.gateway.gptrouter.face import Face
-from dragoman.gateway.gptrouter.governed import Said, admit, screening, use_cache
+from dragoman.gateway.gptrouter.governed import Said, admit
 from dragoman.gateway.gptrouter.routing import Place, Wish, make_call
 from dragoman.gateway.gptrouter.trail import answered_by
+from dragoman.gateway.pipeline import cancel_on_disconnect
 from dragoman.gateway.request_ids import request_id
 from dragoman.transport.base import AsyncTransport
 
@@ -57,18 +57,14 @@ async def ask(face: Face, exchange: Exchange, asking: Asking) -> Answered:
     places = tuple(Place(found=place, body=asking.body) for place in asking.places)
     wish = Wish(operation=asking.operation, dialect=asking.dialect, places=places)
     call = make_call(wish, face.pipeline.policy, face.options)
-    task = asyncio.current_task()
-    if task is not None:
-        exchange.on_disconnect(cast("Any", task.cancel))
+    cancel_on_disconnect(exchange)
     who, identity = await face.authorised(exchange), request_id(exchange.header(b"x-request-id"))
-    use_cache(face, exchange, who, call)
-    guards = screening(face, exchange, who, call)
+    guards = face.pipeline.screening(call, exchange, who)
     await admit(face, exchange, call, Said(who, identity, [place.group for place in asking.places], asking.labels))
     try:
         answered = await _answered(call, face.pipeline.transport, guards)
     finally:
-        if call.settlement is None:
-            call.settle(Settlement(cancelled=True))
+        call.settle(Settlement(cancelled=True))
     asked = answered_by(call).id
     by = next(place for place in asking.places if any(one.id == asked for one in place.deployments))
     cost = price(call, answered.usage)

@@ -45,6 +45,7 @@ class Guardrails:
 
     def __init__(self, guards: tuple[Guard, ...], services: Services) -> None:
         self._guards = guards
+        self._names = frozenset(guard.terms.name for guard in guards)
         self._services = services
         for guard in guards:
             for model in guard.asks:
@@ -68,10 +69,9 @@ class Guardrails:
         if call.content_type == "application/json" and FIELD in call.envelope:
             names += _checked(json.decode(call.envelope.pop(FIELD)))
             call.body = json.encode(call.envelope)
-        known = {guard.terms.name for guard in self._guards}
         for name in names:
-            if name not in known:
-                message = f"guardrails: none is called {name[:80]!r}; there are: {', '.join(sorted(known))}"
+            if name not in self._names:
+                message = f"guardrails: none is called {name[:80]!r}; there are: {', '.join(sorted(self._names))}"
                 raise BadRequestError(message, detail=ErrorDetail(message=message, param=FIELD), attempts=0)
         return set(names)
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 BEFORE = 64
 """Characters that patterns may look back at."""
 
-
 STEP = 32
 """Characters that are looked at together, so that a stream of single letters costs no search for each."""
 
@@ -120,11 +119,6 @@ class Scanner:
 def _start(span: Span) -> int:
     """Of two that begin at one place the one whose pattern stands first is first."""
     return span.start
-
-
-def spans_in(text: str, patterns: Iterable[Pattern]) -> list[Span]:
-    """What is found in a whole text."""
-    return [found for found in Scanner(patterns).feed(text, last=True) if isinstance(found, Span)]
 
 
 def masked(pieces: Iterable[str | Span]) -> str:

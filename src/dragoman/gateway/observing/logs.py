@@ -34,10 +34,12 @@ _LOOKS_SECRET = (
     r"\b(?:sk|pk|rk|gsk|xai|key|hf|r8|AIza)[-_][\w-]{12,}",
     r"\bAIza[\w-]{30,}",
     r"\bAKIA[A-Z0-9]{16}\b",
-    r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)",
+    r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)",
     r"(?<=[?&]key=)[^&\s]+",
 )
 """Credentials in headers, keys by the beginnings that vendors give them, passwords in URLs."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What a client's words could begin another line with, or move a terminal's cursor."""
 
 
 class Redaction(logging.Filter):
@@ -157,7 +159,7 @@ def _step(call: Call, place: int) -> dict[str, Any]:
 def _told(line: dict[str, Any]) -> bytes:
     """The same as text, as people read it."""
     shown = " ".join(f"{name}={value}" for name, value in line.items() if name not in {"time", "level", "event", "trail"})
-    return f"{line['time']} request {shown}".replace("\n", " ").encode()
+    return _CONTROL.sub(" ", f"{line['time']} request {shown}").encode()
 
 
 def _moment(seconds: float) -> str:

@@ -16,7 +16,8 @@ from dragoman.catalog.cost import NANO
 from dragoman.core.chat import Usage
 from dragoman.core.errors import GatewayError
 from dragoman.engine.call import Call
-from dragoman.engine.price import price, record
+from dragoman.engine.price import bill, record
+from dragoman.engine.usage import less
 from dragoman.gateway.observing import families
 from dragoman.gateway.observing.series import Counter, Histogram, Labels, Tables, Values
 from dragoman.telemetry.call_facts import first_chunk
@@ -86,7 +87,7 @@ class Metrics:
             self._count_moves(call, model)
         usage = None if call.settlement is None else call.settlement.usage
         if usage is not None and attempts:
-            self._count_tokens(call, usage)
+            self._count_parts(call, usage)
         if call.stream:
             self._time_stream(call, ended, model, usage)
 
@@ -161,8 +162,18 @@ class Metrics:
             else:
                 self._fallbacks.add((model, group if group in self._models else OTHER, reason))
 
-    def _count_tokens(self, call: Call, usage: Usage) -> None:
-        deployment = call.attempts[-1].deployment
+    def _count_parts(self, call: Call, usage: Usage) -> None:
+        """Whose part of an answer it is, at whose price."""
+        *others, (last, _) = call.shares
+        left: Usage | None = usage
+        for deployment, used in others:
+            left = less(left, used)
+            if used is not None:
+                self._count_tokens(deployment, used)
+        if left is not None:
+            self._count_tokens(last, left)
+
+    def _count_tokens(self, deployment: Deployment, usage: Usage) -> None:
         tokens = self._tokens.get(deployment.id)
         if tokens is None:
             label = self._deployment(deployment)
@@ -170,8 +181,8 @@ class Metrics:
             tokens = self._tokens.setdefault(known, _Tokens(label, None if label == OTHER else deployment))
         tokens.add(usage)
         if not tokens.even:
-            cost = price(call, usage, minute=int(time.time() // 60) % 1440)
-            if cost is not None and cost.dollars is not None:
+            cost = bill(((deployment, None),), usage, minute=int(time.time() // 60) % 1440)
+            if cost.dollars is not None:
                 self._spend.add((tokens.label,), cost.dollars)
 
     def _time_stream(self, call: Call, ended: Ended, model: str, usage: Usage | None) -> None:

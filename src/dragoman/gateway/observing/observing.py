@@ -141,8 +141,12 @@ class Observing:
 
 def secrets(config: Config, policy: Policy) -> list[str]:
     """What no log line may show."""
+    passed_on = [entry.targets().values() for entry in (config.passthrough, config.files) if entry is not None]
     keys = [deployment.target.api_key for deployment in policy.deployments]
+    keys += [target.api_key for targets in passed_on for target in targets]
     keys.append(config.server.api_key)
     if config.alerts is not None:
         keys += [config.alerts.slack, config.alerts.webhook]
+    if config.gptrouter is not None:
+        keys += [account.key for account in config.gptrouter.accounts]
     return [key for key in keys if key]

@@ -200,7 +200,7 @@ def _named(filename: str, mark: str) -> tuple[str, str]:
     """(model group, the name that the client gave)."""
     if not filename.startswith(f"{mark}~"):
         return "", filename
-    _, group, name = filename.split("~", 2)
+    group, _, name = filename.removeprefix(f"{mark}~").partition("~")  # a provider may have cut it short
     return unquote(group), name
 
 
@@ -271,15 +271,15 @@ async def _content(asking: Asking, known: Known, target: Target, path: str) -> N
 async def create_batch(asking: Asking) -> None:
     try:
         body = json.decode(asking.exchange.body)
-        written = body["input_file_id"]
+        written, said = body["input_file_id"], {**(body.get("metadata") or {})}
     except (*json.UNREADABLE, KeyError, TypeError):
-        raise BadRequestError("expected a JSON object with input_file_id", attempts=0) from None
+        raise BadRequestError("expected a JSON object with input_file_id, whose metadata is one too", attempts=0) from None
     known, target = asking.read("file", str(written))
     if not known.group:
         raise BadRequestError("input_file_id: expected a file that was uploaded with purpose=batch", attempts=0)
     _allowed(asking, known.group)
     kept = {name: value for name, value in body.items() if name != PROVIDER}
-    metadata = {**(body.get("metadata") or {}), _OWNER: asking.mark, _MODEL: known.group}
+    metadata = {**said, _OWNER: asking.mark, _MODEL: known.group}
     data = json.encode({**kept, "input_file_id": known.id, "metadata": metadata})
     await asking.answer(target, "/batches", lambda value: asking.batch(value, target, known.group), data, _JSON)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -20,6 +20,7 @@ from dragoman.engine.steps import Authorize
 from dragoman.gateway.answer_headers import error_headers
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.governance.keys import shown
+from dragoman.gateway.pipeline import cancel_on_disconnect
 from dragoman.gateway.raw import wire
 from dragoman.gateway.raw.meaning import UNKNOWN, Meaning, meaning
 from dragoman.gateway.request_ids import request_id
@@ -54,9 +55,7 @@ class Passing:
     async def run(self, work: Callable[[Identity | None], Any]) -> None:
         """`work` is awaited with who asks. What it raises is the answer; a client that leaves ends it."""
         exchange = self._exchange
-        task = asyncio.current_task()
-        if task is not None:
-            exchange.on_disconnect(cast("Callable[[], None]", task.cancel))
+        cancel_on_disconnect(exchange)
         try:
             await work(await self._pipeline.authorised(exchange.header, exchange.client))
         except asyncio.CancelledError:
