@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from typing import Any
 
 from dragoman.catalog.records import Model, Tariff
 from dragoman.core.chat import Usage, Value
@@ -201,3 +202,8 @@ def _stepped(tariff: Tariff, kind: str, prompt: int) -> int:
         if prompt > step.above:
             rate = step.rates.get(kind, rate)
     return rate
+
+
+def minute_of_day(unix: Any) -> int | None:
+    """The minute of the UTC day at this Unix time in seconds, which decides on peak prices; None for what is no time."""
+    return int(unix) // 60 % 1440 if isinstance(unix, int | float) else None

@@ -13,9 +13,8 @@ from typing import Any
 from dragoman.catalog import cost as pricing
 from dragoman.catalog import tokens
 from dragoman.catalog.bill import bill, bill_found
-from dragoman.catalog.cost import Cost
+from dragoman.catalog.cost import Cost, minute_of_day
 from dragoman.catalog.records import Model, Tariff
-from dragoman.client.hidden import minute_of_day
 from dragoman.client.models import find_model
 from dragoman.core import json
 from dragoman.core.chat import Usage

@@ -44,13 +44,13 @@ class Hidden(dict[str, Any]):
 
 def pricer(shares: Shares, usage: Usage | None, made: Mapping[str, Any], units: Mapping[str, int]) -> Callable[[], Cost]:
     """What works out the cost of `made`, an answer or the last chunk of one; `shares`: who gave it, `units`: its `pieces`."""
-    tier, minute = made.get("service_tier"), minute_of_day(made.get("created"))
+    tier, created = made.get("service_tier"), made.get("created")
 
     def price() -> Cost:
-        from dragoman.catalog.cost import Cost  # noqa: PLC0415 - the catalog is loaded by the first that asks
+        from dragoman.catalog.cost import Cost, minute_of_day  # noqa: PLC0415 - the catalog is loaded by the first that asks
         from dragoman.engine.price import bill  # noqa: PLC0415 - as above
 
-        found = bill(shares, usage, service_tier=tier, minute=minute, units=units)
+        found = bill(shares, usage, service_tier=tier, minute=minute_of_day(created), units=units)
         return Cost(reason="the answer tells of no usage") if usage is None and not found.lines and not found.reason else found
 
     return price
@@ -61,8 +61,3 @@ def free() -> Cost:
     from dragoman.catalog.cost import Cost  # noqa: PLC0415 - as above
 
     return Cost(nano_dollars=0)
-
-
-def minute_of_day(created: Any) -> int | None:
-    """The minute of the UTC day, which decides on peak prices; None for no time."""
-    return int(created) // 60 % 1440 if isinstance(created, int | float) else None

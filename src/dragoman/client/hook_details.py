@@ -12,8 +12,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dragoman.catalog.cost import minute_of_day
 from dragoman.client.arguments import Arguments
-from dragoman.client.hidden import minute_of_day
 from dragoman.client.media_objects import ImageResponse, SpeechAudio, TranscriptionResponse
 from dragoman.client.objects import Answer, EmbeddingResponse, ModelResponse
 from dragoman.client.operation_objects import DecisionResponse, ModerationResponse, RerankResponse, TokenCount

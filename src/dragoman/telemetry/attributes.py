@@ -35,7 +35,7 @@ def at_the_beginning(call: Call) -> Attributes:
     return found
 
 
-def at_the_end(call: Call, *, minute: int) -> Attributes:
+def at_the_end(call: Call, *, minute: int | None) -> Attributes:
     """What is known when it has settled. `minute`: of the UTC day, for prices."""
     settlement = call.settlement or Settlement(cancelled=True)
     found: Attributes = {names.ATTEMPTS: len(call.attempts), **parameters(call), **usage(settlement.usage)}

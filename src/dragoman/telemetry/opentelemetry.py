@@ -18,6 +18,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from dragoman.catalog.cost import minute_of_day
 from dragoman.engine.call import Attempt, Call, Observer, Settlement
 from dragoman.engine.price import answering
 from dragoman.telemetry import attributes, content
@@ -98,7 +99,7 @@ class OpenTelemetry:
         now = time.time_ns()
         if span.is_recording():
             settlement = call.settlement or Settlement(cancelled=True)
-            span.set_attributes(attributes.at_the_end(call, minute=now // 60_000_000_000 % 1440))
+            span.set_attributes(attributes.at_the_end(call, minute=minute_of_day(now / 1e9)))
             if self._content:
                 span.set_attributes(_content(call))
             if self._more is not None:

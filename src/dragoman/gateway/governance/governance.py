@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
-from dragoman.catalog.cost import Cost
+from dragoman.catalog.cost import Cost, minute_of_day
 from dragoman.core.chat import Usage
 from dragoman.core.errors import InvalidKeyError, PermissionDeniedError, ServiceUnavailableError, StreamInterruptedError
 from dragoman.engine.call import Call
@@ -207,7 +207,7 @@ class Governance:
         def settled(call: Call) -> None:
             now = clock()
             usage = call.settlement.usage if call.settlement else None
-            cost = price(call, usage, minute=int(now // 60) % 1440)
+            cost = price(call, usage, minute=minute_of_day(now))
             self.settle(hold, call, usage, cost, now)
             if cost is not None and cost.nano_dollars is not None and not call.stream:
                 call.headers += budgets.headers(cost.nano_dollars)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from dragoman.catalog.cost import minute_of_day
 from dragoman.core import json
 from dragoman.engine.price import answering, price
 from dragoman.telemetry.call_facts import first_chunk
@@ -143,7 +144,7 @@ def _of_call(call: Call, now: float) -> dict[str, Any]:
     usage = None if call.settlement is None else call.settlement.usage
     if usage is not None:
         found |= {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
-        cost = price(call, usage, minute=int(now // 60) % 1440)
+        cost = price(call, usage, minute=minute_of_day(now))
         found["cost_usd"] = None if cost is None else cost.dollars
     if call.warnings:
         found["warnings"] = [f"{warning.field}: {warning.message}" for warning in call.warnings]

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from dragoman.catalog.bill import bill_found
-from dragoman.catalog.cost import NANO
+from dragoman.catalog.cost import NANO, minute_of_day
 from dragoman.core.chat import Usage
 from dragoman.core.errors import GatewayError
 from dragoman.engine.call import Call
@@ -181,7 +181,7 @@ class Metrics:
             tokens = self._tokens.setdefault(known, _Tokens(label, None if label == OTHER else deployment))
         tokens.add(usage)
         if not tokens.even:
-            cost = bill(((deployment, None),), usage, minute=int(time.time() // 60) % 1440)
+            cost = bill(((deployment, None),), usage, minute=minute_of_day(time.time()))
             if cost.dollars is not None:
                 self._spend.add((tokens.label,), cost.dollars)
 
