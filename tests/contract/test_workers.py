@@ -98,7 +98,14 @@ def test_a_reload_serves_what_is_new_and_turns_nobody_away(demo: RunningDemo, tm
 
 def ready(served: RunningGateway) -> set[int]:
     """The workers that have told that they serve: from then on they write where errors go."""
-    return {pid for pid in workers_of(served) if not str(Path(f"/proc/{pid}/fd/1").readlink()).startswith("pipe:")}
+
+    def output(pid: int) -> str:
+        try:
+            return str(Path(f"/proc/{pid}/fd/1").readlink())
+        except FileNotFoundError:  # it has ended since it was listed
+            return "pipe:"
+
+    return {pid for pid in workers_of(served) if not output(pid).startswith("pipe:")}
 
 
 def test_a_bad_new_configuration_leaves_the_old_one_serving(demo: RunningDemo, tmp_path: Path) -> None:
