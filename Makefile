@@ -30,6 +30,12 @@ $(VENV)-langchain/.ready: requirements/langchain.lock pyproject.toml tools/envir
 	tools/environment.sh $(VENV)-langchain requirements/langchain.lock
 	touch $@
 
+# The real litellm, over whose Router two of those classes stand as well.
+LITELLM := $(CURDIR)/$(VENV)-litellm
+$(LITELLM)/.ready: requirements/litellm.lock pyproject.toml tools/environment.sh
+	tools/environment.sh $(LITELLM) requirements/litellm.lock
+	touch $@
+
 # The official GPTRouter clients, which the gateway's face is tried with.
 CLIENTS := $(CURDIR)/$(VENV)-gptrouter
 $(CLIENTS)/.ready: tools/gptrouter_clients.sh | setup
@@ -37,9 +43,15 @@ $(CLIENTS)/.ready: tools/gptrouter_clients.sh | setup
 	tools/gptrouter_clients.sh $(CLIENTS) $(BIN)
 	touch $@
 
-test: setup $(VENV)-langchain/.ready $(CLIENTS)/.ready
+# The helm that renders the chart of deploy/helm.
+HELM := $(CURDIR)/$(VENV)-helm/helm
+$(HELM): tools/helm.sh
+	tools/helm.sh $(dir $@)
+
+test: setup $(VENV)-langchain/.ready $(LITELLM)/.ready $(CLIENTS)/.ready $(HELM)
 	$(BIN)/dragoman local pull
-	GPTROUTER_PYTHONS=$$(ls -d $(CLIENTS)/*/bin/python 2>/dev/null | tr '\n' ':') \
+	HELM=$(HELM) LITELLM_PYTHON=$(LITELLM)/bin/python \
+	  GPTROUTER_PYTHONS=$$(ls -d $(CLIENTS)/*/bin/python 2>/dev/null | tr '\n' ':') \
 	  $(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/langchain
 	$(VENV)-langchain/bin/python -m pytest -n 2 -p no:asyncio tests/langchain
 

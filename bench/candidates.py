@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,10 @@ LITELLM_ENVIRONMENT = {
     "LITELLM_LOG": "ERROR",
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",  # it has no database and no users here
 }
+
+
+KEY = "sk-bench-0123456789abcdef0123456789abcdef"
+"""What the load shows as its key."""
 
 
 class Unavailable(Exception):  # noqa: N818 - it is a finding, not a fault
@@ -103,7 +108,7 @@ class Candidate:
                     data=self.body("plain"),
                     headers={
                         "content-type": "application/json",
-                        "authorization": "Bearer sk-bench",
+                        "authorization": f"Bearer {KEY}",
                         "x-portkey-provider": "openai",
                         "x-portkey-custom-host": "http://127.0.0.1:9101/v1",
                     },
@@ -186,14 +191,48 @@ http {{
 class Dragoman(Candidate):
     """This package as it is installed here: one worker, everything it does by default but metrics, which others have not on."""
 
+    settings = "metrics: {enabled: false}\n"
+
     def launch(self, folder: Path, pin: list[str], port: int, upstream: int, name: str) -> subprocess.Popen[str]:
         config = folder / f"{name}.yaml"
         config.write_text(
-            "metrics: {enabled: false}\n"
-            f"models:\n  - {{name: {MODEL}, model: openai/{MODEL}, api_key: sk-up, api_base: 'http://127.0.0.1:{upstream}/v1'}}\n"
+            self.settings
+            + f"models:\n  - {{name: {MODEL}, model: openai/{MODEL}, api_key: sk-up, api_base: 'http://127.0.0.1:{upstream}/v1'}}\n"
         )
         program = str(Path(sys.executable).parent / "dragoman")
         return spawn(pin, program, "serve", "--config", str(config), "--port", str(port), folder=folder)
+
+
+class DragomanReal(Dragoman):
+    """As a company runs it: a virtual key with a budget and two limits, the ledger in SQLite, metrics. All of it is counted."""
+
+    settings = "server: {api_key: sk-master-of-the-bench}\ngovernance: {database: 'sqlite:///ledger.db', journal: journal}\n"
+
+    def prepare(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        super().prepare(folder)
+
+    def launch(self, folder: Path, pin: list[str], port: int, upstream: int, name: str) -> subprocess.Popen[str]:
+        own = folder / name
+        own.mkdir()
+        process = super().launch(own, pin, port, upstream, name)
+        self.make_key(f"http://127.0.0.1:{port}/key/generate")
+        return process
+
+    @staticmethod
+    def make_key(url: str) -> None:
+        wanted = {"key": KEY, "max_budget": 1e6, "budget_duration": "1d", "rpm_limit": 10**9, "tpm_limit": 10**12}
+        headers = {"authorization": "Bearer sk-master-of-the-bench", "content-type": "application/json"}
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(urllib.request.Request(url, json.dumps(wanted).encode(), headers), timeout=5).close()
+            except urllib.error.HTTPError as problem:
+                raise Unavailable(f"no key could be made: {problem.read()[:200]!r}") from None
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        raise Unavailable("it did not start within 30 s")
 
 
 class LiteLLM(Candidate):
@@ -279,6 +318,7 @@ CANDIDATES = [
     Direct("direct"),
     Nginx("nginx"),
     Dragoman("dragoman"),
+    DragomanReal("dragoman-real"),
     TensorZero("tensorzero", model=f"tensorzero::model_name::{MODEL}", path="/openai/v1/chat/completions"),
     Portkey("portkey"),
     LiteLLM("litellm"),

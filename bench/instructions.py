@@ -3,9 +3,9 @@
     python bench/instructions.py            compare with bench/instructions.json, fail above +3 %
     python bench/instructions.py --update   write the counts there
 
-The counts are those of one request (plain, a stream of 50 chunks, a body of 64 KB) through `sansio.py`: two runs of
-different length, their difference divided. They depend on the Python that runs them, so the file keeps one set for each
-version and kind of build; a set that is missing is reported and is no failure. Without valgrind it says so and ends.
+The counts are those of one request (plain, a stream of 50 chunks, a body of 64 KB, one under governance) through `sansio.py`:
+two runs of different length, their difference divided. They depend on the Python that runs them, so the file keeps one set for
+each version and kind of build; a set that is missing is reported and is no failure. Without valgrind it says so and ends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 FILE = HERE / "instructions.json"
-LENGTHS = {"plain": (20, 120), "stream": (5, 25), "large": (20, 80)}
+LENGTHS = {"plain": (20, 120), "stream": (5, 25), "large": (20, 80), "governed": (20, 120)}
 ALLOWED = 1.03
 OPTIMISED = "optimised" if "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "") else "plain"
 KEY = f"CPython {platform.python_version()} {OPTIMISED} build, {platform.machine()}"

@@ -4,8 +4,13 @@
 
 ChatLiteLLM and ChatLiteLLMRouter of this package beside those of langchain_litellm, and beside ChatOpenAI: each in a process of
 its own, all in one environment with one langchain-core (made in .bench, or the interpreter PYTHON_FOR_LANGCHAIN), against
-`dragoman demo-upstream`. The smallest of the rounds counts: noise only adds. A peer that cannot be installed is named, with
-the reason.
+`dragoman demo-upstream`. The classes are measured in turns, and the median of the rounds counts. A peer that cannot be
+installed is named, with the reason.
+
+Imports are compared with `langchain_core`: what any integration of a chat model needs of it (the base class, messages, outputs,
+tools, parsers), which is what langchain_openai imports as well. `over_core` is what a class adds to that. Time is the CPU time
+of a fresh interpreter, with the bytecode of all packages there, as an installation has it: each program runs once before.
+What is loaded with the first model, and not by the import, stands under `first_ms`: the CPU time in which one is made.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 from candidates import Unavailable, install
 
@@ -33,6 +39,10 @@ def cpu():
     return used.ru_utime + used.ru_stime
 base, calls = sys.argv[1], int(sys.argv[2])
 began, before = cpu(), len(sys.modules)
+"""
+CORE = """
+import langchain_core.language_models.chat_models, langchain_core.messages, langchain_core.outputs, langchain_core.tools
+import langchain_core.output_parsers.openai_tools, langchain_core.runnables, langchain_core.utils.function_calling
 """
 MEASURE = """
 MESSAGES = [("system", "You are terse."), ("human", "Tell me about the harbour.")]
@@ -67,6 +77,9 @@ LOADED = """
 rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 print(json.dumps({"import_ms": (cpu() - began) * 1e3, "modules": len(sys.modules) - before, "import_rss_mb": rss}))
 """
+MADE = """
+print(json.dumps({"first_ms": (cpu() - began) * 1e3}))
+"""
 _ENTRY = """
 entry = {"model_name": "fast", "litellm_params": {"model": "openai/echo?length=60", "api_base": base, "api_key": "k"}}
 model = ChatLiteLLMRouter(router=Router(model_list=[entry]), model_name="fast", temperature=0.1)
@@ -74,7 +87,7 @@ model = ChatLiteLLMRouter(router=Router(model_list=[entry]), model_name="fast", 
 _PLAIN = 'model = ChatLiteLLM(model="openai/echo?length=60", api_base=base, api_key="k", temperature=0.1, max_retries=0)'
 
 PROGRAMS: dict[str, tuple[str, str, str]] = {
-    "langchain_core alone": ("", "import langchain_core.language_models.chat_models", ""),
+    "langchain_core": ("", CORE, ""),
     "ChatLiteLLM": ("", "from dragoman.langchain import ChatLiteLLM", _PLAIN),
     "ChatLiteLLMRouter": ("", "from dragoman.langchain import ChatLiteLLMRouter\nfrom dragoman import Router", _ENTRY),
     "ChatOpenAI": (
@@ -128,24 +141,51 @@ def upstream() -> Iterator[str]:
 def run(python: str, program: str, base: str, calls: int) -> dict[str, float]:
     """Raises Unavailable, with what the program said last."""
     asked = [python, "-c", PRELUDE + program, base, str(calls)]
-    done = subprocess.run(asked, capture_output=True, text=True, timeout=900, check=False)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPYCACHEPREFIX"] = str(ROOT / ".bench" / "bytecode")
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=900, check=False, env=env)
     if done.returncode:
         raise Unavailable((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def measured(python: str, name: str, base: str, chosen: argparse.Namespace) -> dict[str, float]:
-    """The smallest of the rounds, column by column."""
+def measured(python: str, name: str, base: str, calls: int) -> dict[str, float]:
+    """One round of one class."""
     _, load, make = PROGRAMS[name]
-    rows = []
-    for _ in range(chosen.rounds):
-        row = run(python, load + LOADED, base, chosen.calls)
-        rows.append(row | (run(python, f"{load}\n{make}{MEASURE}", base, chosen.calls) if make else {}))
-    return {column: min(row[column] for row in rows) for column in rows[0]}
+    row = run(python, load + LOADED, base, calls)
+    if not make:
+        return row
+    made = run(python, f"{load}\nbegan = cpu()\n{make}{MADE}", base, calls)
+    return row | made | run(python, f"{load}\n{make}{MEASURE}", base, calls)
 
 
-COLUMNS = ("call_us", "acall_us", "chunk_us", "achunk_us", "rss_mb", "import_ms", "modules", "import_rss_mb")
+def table(python: str, names: list[str], base: str, chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """The medians of the rounds, by class and column. Every class has its turn in every round."""
+    rounds = [{name: measured(python, name, base, chosen.calls) for name in names} for _ in range(chosen.rounds)]
+    rows = {name: {column: median(found[name][column] for found in rounds) for column in rounds[0][name]} for name in names}
+    for row in rows.values():
+        row["over_core"] = row["import_ms"] - rows["langchain_core"]["import_ms"]
+    return rows
+
+
+def usable(python: str, base: str, missing: dict[str, str]) -> Iterator[str]:
+    """The classes that answer; of each other one the reason is printed. What they load is compiled by this."""
+    for name, (peer, load, make) in PROGRAMS.items():
+        try:
+            if peer in missing:
+                raise Unavailable(missing[peer])
+            run(python, f"{load}\n{make}{MEASURE if make else LOADED}", base, 1)
+        except Unavailable as reason:
+            print(f"  {name:<24}not measured: {reason}")
+        else:
+            yield name
+
+
+COLUMNS = (
+    *("call_us", "acall_us", "chunk_us", "achunk_us", "rss_mb"),
+    *("import_ms", "over_core", "modules", "import_rss_mb", "first_ms"),
+)
 
 
 def main() -> None:
@@ -154,18 +194,14 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=300)
     chosen = parser.parse_args()
     python, missing = environment()
-    print(f"CPU microseconds a call and a streamed chunk, sync and async; {chosen.calls} calls, best of {chosen.rounds} rounds")
+    print(
+        f"CPU microseconds a call and a streamed chunk, sync and async; {chosen.calls} calls, median of {chosen.rounds} rounds"
+    )
     print(f"  {'':<24}" + "".join(f"{column:>14}" for column in COLUMNS))
     with upstream() as base:
-        for name, (peer, _, _) in PROGRAMS.items():
-            try:
-                if peer in missing:
-                    raise Unavailable(missing[peer])
-                row = measured(python, name, base, chosen)
-            except Unavailable as reason:
-                print(f"  {name:<24}not measured: {reason}")
-                continue
-            print(f"  {name:<24}" + "".join(f"{row[column]:>14.0f}" if column in row else f"{'-':>14}" for column in COLUMNS))
+        rows = table(python, list(usable(python, base, missing)), base, chosen)
+    for name, row in rows.items():
+        print(f"  {name:<24}" + "".join(f"{row[column]:>14.0f}" if column in row else f"{'-':>14}" for column in COLUMNS))
 
 
 if __name__ == "__main__":

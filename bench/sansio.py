@@ -1,6 +1,8 @@
 """The gateway's hot path with no sockets: the real protocol objects of both sides on fake transports, N times.
 
-    python bench/sansio.py plain|stream|large N
+    python bench/sansio.py plain|stream|large|governed N
+
+`governed` is `plain` asked with a virtual key that has a budget and two limits, each call going to the ledger's journal.
 
 Everything between the two wires runs: llhttp, our server protocol, the pipeline, the engine, our client's connection. It
 is what `instructions.py` counts, and what a profiler is best pointed at.
@@ -10,21 +12,35 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from payloads import BODIES, MODEL, answer, stream_pieces
 from uvicorn.server import ServerState
 
-from dragoman.gateway.app import assemble
+from dragoman.gateway.admission import Admission
+from dragoman.gateway.app import Gateway, assemble
 from dragoman.gateway.config import read
+from dragoman.gateway.governance import keys
+from dragoman.gateway.governance.budgets import Budget
+from dragoman.gateway.governance.governance import Governance, Policy
+from dragoman.gateway.governance.limits import Limit
+from dragoman.gateway.governance.scopes import Scope
 from dragoman.gateway.protocol import make_protocol
+from dragoman.gateway.store.base import Change
+from dragoman.gateway.store.journal import FileJournal
+from dragoman.gateway.store.memory import MemoryStore
 from dragoman.transport.by_scheme import AsyncSchemeTransport
 from dragoman.transport.fast import FastTransport
 
 CONFIG = f"metrics: {{enabled: false}}\nmodels:\n  - {{name: {MODEL}, model: openai/{MODEL}, api_key: k, api_base: 'http://127.0.0.1:9/v1'}}\n"
 PORT = 9
+KEY = b"sk-bench-0123456789abcdef"
 
 
 class FakeTransport(asyncio.Transport):
@@ -76,16 +92,41 @@ def http_request(body: bytes) -> bytes:
     head = (
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:4000\r\naccept: application/json\r\n"
         b"accept-encoding: identity\r\n"
-        b"authorization: Bearer sk-bench-0123456789abcdef\r\nuser-agent: bench/1\r\nx-trace: 0123456789abcdef\r\n"
+        b"authorization: Bearer " + KEY + b"\r\nuser-agent: bench/1\r\nx-trace: 0123456789abcdef\r\n"
         b"content-type: application/json\r\ncontent-length: %d\r\n\r\n"
     )
     return head % len(body) + body
+
+
+@asynccontextmanager
+async def governed(gateway: Gateway) -> AsyncIterator[None]:
+    """The bench's key, with a budget and limits that never end. What ends is forgotten, as if it were shipped."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = MemoryStore()
+        limits = (Limit(kind="requests", amount=10**9), Limit(kind="tokens", amount=10**12))
+        scope = Scope(kind="key", id="bench", budgets=(Budget(nano=10**15, span="1d"),), limits=limits)
+        await store.create(scope, Change(at=0.0, actor="bench", action="create", kind="key", id="bench"), keys.digest(KEY))
+        journal = FileJournal(Path(folder), "bench")
+        governance = Governance(store, journal, worker="bench", policy=Policy(unpriced="allow"))
+        gateway.routes["POST", b"/v1/chat/completions"].handler.pipeline.admission = Admission(governance)
+        await governance.load({b"authorization": b"Bearer " + KEY}.get, "bench", time.time())
+        yield
+        journal.shipped([row.id for row in governance.ended])
+        journal.close()
 
 
 async def run(mode: str, count: int) -> None:
     config, policy = read(CONFIG, file="bench", env={})
     fast = FastTransport()
     gateway = assemble(config, policy, AsyncSchemeTransport({"http": fast}))
+    if mode == "governed":
+        async with governed(gateway):
+            await serve("plain", count, gateway, fast)
+    else:
+        await serve(mode, count, gateway, fast)
+
+
+async def serve(mode: str, count: int, gateway: Gateway, fast: FastTransport) -> None:
     protocol_class = make_protocol(gateway.routes, gateway.limits)
     settings = uvicorn.Config(gateway.app, http=protocol_class, lifespan="off", log_level="error", access_log=False)
     settings.load()

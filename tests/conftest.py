@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,15 @@ settings.load_profile("untimed")
 def anyio_backend() -> str:
     """`async def` tests and fixtures run on asyncio, by anyio's plugin, which the clients bring along."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """The URL of a Valkey, started when the first test asks. Tests share it, so each has names of its own in it."""
+    from support.valkey import valkey_server
+
+    with valkey_server() as url:
+        yield url
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

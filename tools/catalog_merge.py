@@ -3,7 +3,8 @@
 The rule, kind of rate by kind of rate: where both price sources state the same, or only one states anything, that is taken.
 Where they differ, model-prices is taken where it read the provider's own page ("documented" or "first observed"), and where
 genai-prices knows the model only by a rule for its family (a dated snapshot is no family); else genai-prices, whose data are
-the newer.
+the newer. What is paid for by the piece (`catalog_pieces`) fills in where nobody states a price of tokens; of what another
+states too it is only compared.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import Any
 from catalog_sources import Curve, Facts
 
 CHAT = {"text"}
+TOKENS = {"input", "output"}
+SAME = 1000
+"""A part of a rate so small is a matter of rounding."""
 IMAGE_MODEL = re.compile(r"image|nano-banana")
 """Of such a model model-prices states the price of the images it makes where others state that of its text."""
 
@@ -41,7 +45,7 @@ KIND_BY_NAME = (
 
 @dataclass(frozen=True)
 class Disagreement:
-    """One rate that the sources state differently; curves are (above tokens, nano-dollars per million units)."""
+    """One rate that the sources state differently; curves are (above tokens, nano-dollars per million units), () for none."""
 
     provider: str
     model: str
@@ -50,6 +54,7 @@ class Disagreement:
     genai: Curve
     model_prices: Curve
     taken: str
+    by_the_piece: Curve = ()
 
 
 @dataclass
@@ -64,19 +69,23 @@ def merge(
     theirs: dict[str, dict[str, Facts]],
     profiles: dict[str, dict[str, dict[str, Any]]],
     dates: tuple[str, str, str],
+    pieces: dict[str, dict[str, Facts]],
 ) -> Merged:
     """`ours` is genai-prices, `theirs` model-prices; `dates` the day of each source in the order of the arguments."""
     merged = Merged({}, [])
-    for provider in sorted(ours.keys() | theirs.keys() | profiles.keys()):
+    for provider in sorted(ours.keys() | theirs.keys() | profiles.keys() | pieces.keys()):
         known, other, described = ours.get(provider, {}), theirs.get(provider, {}), profiles.get(provider, {})
         rows = merged.records.setdefault(provider, {})
-        for name in sorted({*known, *other, *map(_plain_name, described)}):
+        third = pieces.get(provider, {})
+        for name in sorted({*known, *other, *third, *map(_plain_name, described)}):
             first = known.get(name) or _family(known, name)
             second = other.get(name)
             profile = _profile(described, name, first)
             record = _prices(merged, provider, name, first, second)
             _describe(record, (provider, name), first, second, profile)
             _sources(record, first, second, profile, dates)
+            if name in third:
+                _by_the_piece(merged, (provider, name, "standard"), record, third[name])
             rows[name] = {key: value for key, value in record.items() if value not in (None, {}, [], "")}
     return merged
 
@@ -138,6 +147,23 @@ def _rates(
         else:
             rates[kind] = one or other or ()
     return rates
+
+
+def _by_the_piece(merged: Merged, place: tuple[str, str, str], record: dict[str, Any], third: Facts) -> None:
+    rates = record["price"].setdefault("rates", {})
+    if TOKENS & rates.keys():
+        return
+    if not rates:
+        record["kind"] = third.kind
+        record.pop("abilities", None)
+    for kind, curve in third.modes["standard"].items():
+        stated = rates.setdefault(kind, curve[0][1])
+        merged.compared += stated is not curve[0][1]
+        if abs(stated - curve[0][1]) * SAME > stated:
+            merged.disagreements.append(Disagreement(*place, kind, ((0, stated),), (), "genai-prices", curve))
+    record["names"] = [*record.get("names", ()), *third.names]
+    record["source"] = "+".join(filter(None, [record["source"], third.source]))
+    record["as_of"] = min(filter(None, [record["as_of"], third.as_of]))
 
 
 def _tariff(rates: dict[str, Curve]) -> dict[str, Any]:
@@ -211,4 +237,4 @@ def _sources(
     """The record's date is the oldest of its sources: on that day all of it was said."""
     said = [(bool(first), "genai-prices"), (bool(second), "model-prices"), (bool(profile), "profiles")]
     record["source"] = "+".join(name for there, name in said if there)
-    record["as_of"] = min(day for (there, _), day in zip(said, dates, strict=True) if there)
+    record["as_of"] = min((day for (there, _), day in zip(said, dates, strict=True) if there), default="")

@@ -3,7 +3,8 @@
     python tools/catalog_seed.py [--profiles FOLDER] [--today YYYY-MM-DD]
 
 FOLDER holds wheels of the langchain packages with model profiles (`pip download --no-deps langchain-openai ...`); without it,
-what the present file says of sizes, modalities and abilities is kept. Run it, look at the difference, commit it.
+what the present file says of sizes, modalities and abilities is kept. `catalog_pieces.py` renews what is paid for by the piece.
+Run it, look at the difference, commit it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import catalog_merge
+import catalog_pieces
 import catalog_sources
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,8 +65,9 @@ def build(today: date) -> tuple[catalog_merge.Merged, dict[str, str]]:
     ours = catalog_sources.genai_facts(today)
     theirs, seen = catalog_sources.model_prices_facts(today)
     dates = (catalog_sources.genai_newest(today), seen, kept["as_of"])
-    merged = catalog_merge.merge(ours, theirs, kept["profiles"], dates)
-    return merged, {"made": today.isoformat(), **catalog_sources.versions(), **kept["sources"]}
+    pieces, read = catalog_pieces.kept()
+    merged = catalog_merge.merge(ours, theirs, kept["profiles"], dates, pieces)
+    return merged, {"made": today.isoformat(), **catalog_sources.versions(), **read, **kept["sources"]}
 
 
 def written(records: dict[str, dict[str, dict[str, Any]]], sources: dict[str, str]) -> str:
@@ -82,18 +85,20 @@ def page(merged: catalog_merge.Merged, sources: dict[str, str]) -> str:
     head = f"""# Where the price sources disagree
 
 Written by `tools/catalog_seed.py` on {sources["made"]} from genai-prices {sources["genai-prices"]} and model-prices
-{sources["model-prices"]}: {merged.compared} rates that both state, {len(merged.disagreements)} of them differently.
+{sources["model-prices"]}, and from LiteLLM's price map as litellm {sources["litellm"]} and tokencost {sources["tokencost"]}
+hold it: {merged.compared} rates that two of them state, {len(merged.disagreements)} of them differently.
 
 The rule: what both state, or only one, is taken. Where they differ, model-prices is taken where it read the provider's own
 page and where genai-prices knows the model only by a rule for its family; else genai-prices, whose data are the newer.
+Of LiteLLM's map only what is paid for by the piece is read (images, seconds, characters), and taken where nobody else has it.
 USD per million units; `>` is a threshold of prompt tokens.
 
-| provider | model | list | rate | genai-prices | model-prices | taken |
-|---|---|---|---|---|---|---|
+| provider | model | list | rate | genai-prices | model-prices | LiteLLM's map | taken |
+|---|---|---|---|---|---|---|---|
 """
     rows = (
         f"| {row.provider} | {row.model} | {row.mode} | {row.kind} | {dollars(row.genai)} | {dollars(row.model_prices)} "
-        f"| {row.taken} |\n"
+        f"| {dollars(row.by_the_piece)} | {row.taken} |\n"
         for row in merged.disagreements
     )
     return head + "".join(rows)

@@ -124,6 +124,9 @@ class Facts:
     context_window: int | None = None
     deprecated: str | None = None
     documented: bool = False
+    kind: str = ""
+    source: str = ""
+    as_of: str = ""
 
 
 def versions() -> dict[str, str]:

@@ -7,8 +7,10 @@ compile() {
     --no-emit-index-url --output-file "$2" "${@:3}"
 }
 compile "$1" requirements/dev.lock pyproject.toml requirements/dev.in --extra gateway --extra local --extra langchain \
-  --extra postgres --extra redis --extra oidc --extra guardrails --extra otel --extra aws --extra azure --extra google --extra tokens
+  --extra postgres --extra redis --extra oidc --extra guardrails --extra presidio --extra secrets --extra progress --extra otel \
+  --extra aws --extra azure --extra google --extra tokens
 compile "$1" requirements/demo.lock pyproject.toml requirements/demo.in --extra gateway --extra local
 compile "$1" requirements/langchain.lock pyproject.toml requirements/langchain.in --extra gateway --extra langchain --extra local --extra tokens
+compile "$1" requirements/litellm.lock pyproject.toml requirements/litellm.in --extra langchain
 compile "$1" requirements/schemathesis.lock requirements/schemathesis.in
 compile "$1" requirements/uv.lock requirements/uv.in

@@ -41,6 +41,7 @@ SPOKEN = {
     "predictions": "chat",
     "responses": "responses",
     "completions": "completion",
+    "agents_completions": "chat",
     "fim": "completion",
     "embeddings": "embedding",
     "embed_v2": "embedding",
@@ -54,6 +55,7 @@ SPOKEN = {
     "rerank": "rerank",
     "rerank_v2": "rerank",
     "moderations": "moderation",
+    "ocr": "ocr",
     "count_tokens": "token_count",
     "responses_input_tokens": "token_count",
 }
@@ -71,6 +73,18 @@ row rests on the vendor's documentation alone. Other names of a provider stand i
 """
 
 
+TAIL = """
+Some are asked in a way of their own:
+
+- `openai/responses/MODEL` (and whoever else offers `responses`) asks for a chat over the Responses API.
+- `mistral/agent:ID` asks an agent that Mistral keeps. It has its own model and sampling, so `temperature` and `top_p` are left
+  out with a warning.
+- `assemblyai/MODEL` chats at AssemblyAI's LLM gateway, and transcribes at its API: the sound is uploaded, and the transcript
+  asked for until it is there. Its own fields (`speaker_labels`, `keyterms_prompt`) go along with a transcription. An `api_base`
+  holds for both, so give `https://api.eu.assemblyai.com/v2` to the transcriptions alone.
+"""
+
+
 def counted(index: Path) -> dict[str, Counter[str]]:
     """Row -> operation -> recordings."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
@@ -84,7 +98,8 @@ def counted(index: Path) -> dict[str, Counter[str]]:
 
 def page(index: Path) -> str:
     seen = counted(index)
-    return HEAD + "".join(line(row, seen.get(row.name, Counter())) + "\n" for row in sorted(ROWS, key=lambda row: row.name))
+    rows = (line(row, seen.get(row.name, Counter())) + "\n" for row in sorted(ROWS, key=lambda row: row.name))
+    return "".join((HEAD, *rows, TAIL))
 
 
 def line(row: Provider, seen: Counter[str]) -> str:

@@ -100,10 +100,12 @@ if TYPE_CHECKING:
     from dragoman.client.operations import acount_tokens as acount_tokens
     from dragoman.client.operations import adecision as adecision
     from dragoman.client.operations import amoderation as amoderation
+    from dragoman.client.operations import aocr as aocr
     from dragoman.client.operations import arerank as arerank
     from dragoman.client.operations import count_tokens as count_tokens
     from dragoman.client.operations import decision as decision
     from dragoman.client.operations import moderation as moderation
+    from dragoman.client.operations import ocr as ocr
     from dragoman.client.operations import rerank as rerank
     from dragoman.client.router import Router as Router
     from dragoman.client.streams import AsyncCompletionStream as AsyncCompletionStream
@@ -215,10 +217,12 @@ _HOMES = {
         "acount_tokens",
         "adecision",
         "amoderation",
+        "aocr",
         "arerank",
         "count_tokens",
         "decision",
         "moderation",
+        "ocr",
         "rerank",
     ),
     "dragoman.core.http": ("Timeouts",),

@@ -7,6 +7,7 @@ import multiprocessing
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -200,8 +201,10 @@ def test_a_file_that_breaks_later_is_a_miss_and_a_line_in_the_log(tmp_path: Path
         store.write({"a": b"1"}, None)
         store.flush()
         assert store.read(["a"]) == [None]
+        store.clear()
     assert "cannot be read" in caplog.text
     assert "cannot be written" in caplog.text
+    assert "cannot be cleared" in caplog.text
 
 
 # ----------------------------------------------------------------------------------------------------------------- redis
@@ -239,6 +242,15 @@ def test_a_breaker_waits_longer_each_time_and_lets_one_ask(clock: Clock) -> None
         assert not breaker.closed()  # the one that asks has not come back
         clock.now += waits[-1]
     assert waits == [1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_of_many_that_find_it_back_one_says_so(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    breaker = Breaker("x", clock)
+    breaker.failed(OSError())
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: breaker.worked(), range(200)))
+    assert [record.getMessage() for record in caplog.records if "is back" in record.getMessage()] == ["The cache at x is back"]
+    assert breaker.closed()
 
 
 @pytest.mark.parametrize("url", ["http://x", "nonsense", "redis://:hunter22/not-encoded@host:6379/0"])

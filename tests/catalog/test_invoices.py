@@ -94,6 +94,22 @@ CASES: list[tuple[str, Usage, dict[str, Any], int]] = [
     ("openai/tts-1", usage(0, 0), {"units": {"character": 1234}}, 18_510_000),
     ("mistral/mistral-ocr-latest", usage(0, 0), {"units": {"page": 3}}, 12_000_000),
     ("voyage/voyage-3-large", usage(1000, 0), {}, 180_000),
+    # images at one price: 3 x 0.04, 2 x 0.03, 1 x 0.02; one second of speech at 0.0043 a minute, 60 x 0.00007167
+    ("black_forest_labs/flux-pro-1.1", usage(0, 0), {"units": {"image 1024x768": 3}}, 120_000_000),
+    ("stability/core", usage(0, 0), {"units": {"image": 2}}, 60_000_000),
+    ("xai/grok-imagine-image", usage(0, 0), {"units": {"image": 1}}, 20_000_000),
+    ("deepgram/nova-3", usage(0, 0), {"units": {"second": 60}}, 4_300_200),
+    # images by quality and size: 2 x 0.04; 0.08 wide; 0.08 hd; 3 x 0.12 hd and tall; 0.018 small; 0.04; 0.006; 0.401
+    ("openai/dall-e-3", usage(0, 0), {"units": {"image": 2}}, 80_000_000),
+    ("openai/dall-e-3", usage(0, 0), {"units": {"image 1792x1024": 1}}, 80_000_000),
+    ("openai/dall-e-3", usage(0, 0), {"units": {"image hd": 1}}, 80_000_000),
+    ("openai/dall-e-3", usage(0, 0), {"units": {"image hd 1024x1792": 3}}, 360_000_000),
+    ("openai/dall-e-2", usage(0, 0), {"units": {"image 512x512": 1}}, 18_000_000),
+    ("azure/dall-e-3", usage(0, 0), {"units": {"image standard 1024x1024": 1}}, 40_000_000),
+    ("fal/openai/gpt-image-2", usage(0, 0), {"units": {"image low 1024x1024": 1}}, 6_000_000),
+    ("fal/openai/gpt-image-2", usage(0, 0), {"units": {"image high 3840x2160": 1}}, 401_000_000),
+    # gpt-image-1 counts tokens. 50 x 5 + 4160 x 40 = 250 + 166400
+    ("openai/gpt-image-1", usage(50, 4160), {}, 166_650_000),
     # free, and known to be
     ("zai/glm-4.7-flash", usage(275, 112, cache_read_tokens=43), {}, 0),
 ]
@@ -159,6 +175,24 @@ def test_what_was_assumed_is_told() -> None:
         "cache_read has no rate of its own and costs what input costs",
         "no price is known for web searches, which are left out",
     )
+
+
+SIZED = Tariff(rates={"image": 40 * 10**12, "image hd": 80 * 10**12})
+
+
+@pytest.mark.parametrize(
+    ("price", "kind", "nano_dollars", "notes"),
+    [
+        (SIZED, "image hd", 80_000_000, ()),
+        (SIZED, "image hd 1x1", 40_000_000, ("image hd 1x1 has no rate of its own and costs what image costs",)),
+        (Tariff(rates={"image": 40 * 10**12}), "image hd 1x1", 40_000_000, ()),
+    ],
+)
+def test_an_image_of_an_unlisted_size_costs_what_images_cost(
+    price: Tariff, kind: str, nano_dollars: int, notes: tuple[str, ...]
+) -> None:
+    made = cost(Model(provider="toy", name="i", kind="image", price=price), units={kind: 1})
+    assert (made.nano_dollars, made.notes) == (nano_dollars, notes)
 
 
 def test_a_threshold_is_passed_by_more_than_it() -> None:

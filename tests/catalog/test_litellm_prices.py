@@ -124,3 +124,10 @@ def test_what_is_told_is_laid_over_what_is_known() -> None:
     assert both.price.rates == known.price.rates | {"input": 1_000_000_000}
     assert both.price.steps[0].rates == known.price.steps[0].rates | {"input": 2_000_000_000}
     assert (both.modes, both.abilities, both.context_window) == (known.modes, known.abilities, 200_000)
+
+
+def test_of_two_fields_for_one_kind_the_dearer_counts() -> None:
+    """Maps state speech as 0 for each second that comes out, beside what each that goes in costs."""
+    told = {"input_cost_per_second": 0.0001, "output_cost_per_second": 0.0, "mode": "audio_transcription"}
+    model, unread = read("deepgram/nova-3", told)
+    assert (model.price.rates, unread) == ({"second": 100_000_000_000}, ())

@@ -101,6 +101,21 @@ def test_the_addresses_of_alerts_are_secrets(config: Path, tmp_path: Path) -> No
     assert "s3cret" not in told
 
 
+def test_a_file_of_litellm_is_compared_too(config: Path, tmp_path: Path) -> None:
+    """On both sides, and with ours."""
+    theirs, other = tmp_path / "config.yaml", tmp_path / "new.yaml"
+    theirs.write_text("model_list: [{model_name: fast, litellm_params: {model: openai/gpt-4o-mini, api_key: key-of-openai}}]\n")
+    other.write_text(theirs.read_text().replace("key-of-openai", "another, rpm: 5"))
+    told = ["~ models[fast#0].api_key: (hidden) -> (hidden)", "+ models[fast#0].rpm: 5"]
+    found = _run("diff", theirs, other)
+    assert (found.exit_code, found.output.splitlines()) == (1, told)
+    mixed = _run("diff", config, other)
+    assert told[1] in mixed.output.splitlines()
+    assert '- models[large#3].model: "openai/gpt-4.1"' in mixed.output.splitlines()
+    assert "key-of" not in mixed.output
+    assert _run("diff", theirs, theirs).output == "no difference\n"
+
+
 def test_a_key_that_says_its_default_is_no_difference(config: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(CONFIG + "retries: 2\n")

@@ -73,6 +73,7 @@ STEERING: dict[str, Any] = {
     "api_key": "k",
     "api_base": "https://a.test",
     "base_url": "https://a.test",
+    "api_version": "2024-06-01",
     "custom_llm_provider": "openai",
 }
 

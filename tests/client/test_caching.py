@@ -192,14 +192,6 @@ def test_a_router_in_redis(valkey: str) -> None:
             assert router.completion("fast", MESSAGES)._hidden_params["cache_hit"] is expected
 
 
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[str]:
-    from support.valkey import valkey_server
-
-    with valkey_server() as url:
-        yield url
-
-
 # ------------------------------------------------------------------------------------------------------------ arguments
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a kind": ({"type": "s3"}, "type: expected one of local, valkey, memory, disk, redis"),

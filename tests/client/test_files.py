@@ -128,7 +128,7 @@ def test_failures_are_our_errors_and_openais() -> None:
 @pytest.mark.parametrize(
     ("provider", "given", "error", "message"),
     [
-        ("anthropic", {}, BadRequestError, "anthropic keeps files in another way"),
+        ("cohere", {"api_key": "k"}, BadRequestError, "cohere keeps files neither in OpenAI's way nor in Anthropic's"),
         ("openai", {"api_base": "https://other.test"}, AuthenticationError, "no key for https://other.test"),
         ("nobody", {}, dragoman.ConfigurationError, "no provider is called 'nobody'"),
     ],

@@ -158,6 +158,15 @@ def test_a_control_that_does_not_exist_here_is_not_ignored(control: str, upstrea
     assert upstream.requests == []
 
 
+@pytest.mark.parametrize("version", [{}, {"api_version": "2024-06-01"}])
+def test_the_version_of_an_api_of_azure(version: dict[str, str]) -> None:
+    transport = ReplayTransport(choose=lambda _: respond())
+    client = litellm.Client(transport=transport, env={"AZURE_API_VERSION": "2024-10-01"})
+    client.completion("azure/gpt-4o", MESSAGES, api_base="https://x.openai.azure.com", api_key="k", **version)
+    asked = version.get("api_version", "2024-10-01")
+    assert transport.requests[0].url.endswith(f"/openai/deployments/gpt-4o/chat/completions?api-version={asked}")
+
+
 def test_an_unknown_provider_is_told_the_nearest(upstream: ReplayTransport) -> None:
     with pytest.raises(litellm.ConfigurationError, match="openai"):
         litellm.completion("opnai/gpt-4o", MESSAGES)

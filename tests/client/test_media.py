@@ -81,6 +81,26 @@ def test_images_that_count_no_tokens_cost_what_a_piece_of_them_does() -> None:
     assert response._hidden_params["response_cost"] == pytest.approx(0.08)
 
 
+@pytest.mark.parametrize(
+    ("asked", "images", "dollars"), [({}, 1, 0.04), ({"n": 2}, 2, 0.08), ({"quality": "hd", "size": "1792x1024"}, 1, 0.12)]
+)
+def test_an_image_costs_what_its_size_and_quality_do(asked: dict[str, Any], images: int, dollars: float) -> None:
+    caller, _ = client(reply({"created": 7, "data": [{"url": "https://x.example/a.png"}] * images}))
+    response = caller.image_generation("cat", "openai/dall-e-3", **asked)
+    assert response._hidden_params["response_cost"] == pytest.approx(dollars)
+    assert dragoman.completion_cost(response) == pytest.approx(dollars)
+
+
+def test_speech_costs_by_the_character_and_what_is_heard_by_the_second(tmp_path: Path) -> None:
+    sound = tmp_path / "a.wav"
+    sound.write_bytes(b"RIFF....")
+    heard = {"text": "Hello.", "duration": 90.0, "language": "english"}
+    caller, _ = client(reply(b"ID3...", "audio/mpeg"), reply(heard))
+    assert caller.speech("openai/tts-1", "x" * 200, "alloy")._hidden_params["response_cost"] == pytest.approx(0.003)
+    said = caller.transcription("openai/whisper-1", sound, response_format="verbose_json")
+    assert said._hidden_params["response_cost"] == pytest.approx(0.009)
+
+
 def test_gpt_image_is_not_asked_for_what_it_refuses() -> None:
     caller, transport = client(reply(IMAGES), reply(IMAGES))
     assert caller.image_generation("cat", "gpt-image-1", response_format="b64_json").warnings == ()

@@ -1,9 +1,10 @@
-"""Reranking, moderation, decisions and token counts: from the arguments to the objects, sync and async, by played answers."""
+"""Reranking, moderation, OCR, decisions, token counts: from the arguments to the objects, sync and async, by played answers."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -19,7 +20,13 @@ from dragoman.transport.replay import AsyncReplayTransport, ReplayTransport
 ENV = {
     f"{name}_API_KEY": f"key-of-{name.lower()}"
     for name in ("OPENAI", "COHERE", "VOYAGE", "JINA", "MISTRAL", "ANTHROPIC", "TYPESAFE", "GEMINI", "GROQ")
-} | {"TEI_API_BASE": "http://localhost:8080"}
+} | {
+    "TEI_API_BASE": "http://localhost:8080",
+    "LITELLM_PROXY_API_BASE": "http://localhost:4000/v1",
+    "VERTEXAI_PROJECT": "mine",
+    "VERTEXAI_LOCATION": "europe-west4",
+    "VERTEXAI_ACCESS_TOKEN": "token",
+}
 RANKED = {
     "id": "i",
     "results": [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}],
@@ -145,6 +152,73 @@ def test_moderation_by_mistral() -> None:
     assert sent(transport) == {"model": "mistral-moderation-latest", "input": ["text"]}
 
 
+# ------------------------------------------------------------------------------------------------------- reading documents
+PDF = {"type": "document_url", "document_url": "https://papers.example/a.pdf"}
+VERTEX = "https://europe-west4-aiplatform.googleapis.com/v1/projects/mine/locations/europe-west4"
+READ = {"pages": [{"index": 0, "markdown": "# Hi", "images": []}], "model": "m", "usage_info": {"pages_processed": 3}}
+
+
+def test_a_document_is_read() -> None:
+    client, transport = caller(reply(READ))
+    response = client.ocr("mistral/mistral-ocr-2512", PDF, pages=[0], include_image_base64=True)
+    assert (response.pages[0].markdown, response.pages[0].index, response.pages[0].dimensions) == ("# Hi", 0, None)
+    assert (response.model, response.usage_info["pages_processed"], response.warnings) == ("m", 3, ())
+    assert transport.requests[0].url == "https://api.mistral.ai/v1/ocr"
+    assert sent(transport) == {"model": "mistral-ocr-2512", "document": PDF, "pages": [0], "include_image_base64": True}
+
+
+@pytest.mark.parametrize(
+    ("annotated", "dollars"), [({}, 3 * 0.002), ({"document_annotation_format": {"type": "json_object"}}, 3 * 0.003)]
+)
+def test_pages_are_what_is_paid_for(annotated: dict[str, Any], dollars: float) -> None:
+    client, _ = caller(reply(READ))
+    response = client.ocr("mistral/mistral-ocr-2512", PDF, **annotated)
+    assert response._hidden_params["response_cost"] == pytest.approx(dollars)
+
+
+@pytest.mark.parametrize(
+    ("file", "document"),
+    [
+        (b"%PDF-1.7", {"type": "document_url", "document_url": "data:application/pdf;base64,JVBERi0xLjc="}),
+        (("a.png", b"\x00"), {"type": "image_url", "image_url": "data:image/png;base64,AA=="}),
+    ],
+)
+def test_a_file_is_sent_as_an_address_of_its_own(file: Any, document: dict[str, Any]) -> None:
+    client, transport = caller(reply(READ))
+    client.ocr("mistral/mistral-ocr-2512", {"type": "file", "file": file})
+    assert sent(transport)["document"] == document
+
+
+def test_a_file_may_be_named_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7")
+    client, transport = caller(reply(READ))
+    client.ocr("mistral/mistral-ocr-2512", {"type": "file", "file": str(tmp_path / "a.pdf")})
+    assert sent(transport)["document"]["document_url"] == "data:application/pdf;base64,JVBERi0xLjc="
+    with pytest.raises(BadRequestError, match=r"document\.file: .*b\.pdf"):
+        client.ocr("mistral/mistral-ocr-2512", {"type": "file", "file": str(tmp_path / "b.pdf")})
+
+
+@pytest.mark.parametrize(
+    ("model", "url"),
+    [
+        ("vertex_ai/mistral-ocr-2505", f"{VERTEX}/publishers/mistralai/models/mistral-ocr-2505:rawPredict"),
+        ("litellm_proxy/mistral-ocr-2505", "http://localhost:4000/v1/ocr"),
+    ],
+)
+def test_others_read_documents_alike(model: str, url: str) -> None:
+    client, transport = caller(reply(READ))
+    assert client.ocr(model, PDF, pages=[0]).pages[0].markdown == "# Hi"
+    assert transport.requests[0].url == url
+    assert sent(transport) == {"model": "mistral-ocr-2505", "document": PDF, "pages": [0]}
+
+
+def test_who_reads_no_documents_is_not_asked() -> None:
+    client, transport = caller()
+    with pytest.raises(BadRequestError, match=r"groq offers no ocr.*offered by: .*mistral"):
+        client.ocr("groq/any", PDF)
+    assert transport.requests == []
+
+
 # --------------------------------------------------------------------------------------------------------------- decisions
 BY_NAME = {"urgent": {"type": "choice", "instructions": "Is it urgent?", "criteria": {"yes": None, "no": "can wait"}}}
 IN_ORDER = [{"type": "choice", "instructions": "Urgent?", "choices": [{"value": True}, {"value": False}], "name": "urgent"}]
@@ -236,16 +310,18 @@ def test_all_of_them_awaited() -> None:
         counted = reply({"input_tokens": 9})
         answers = {"urgent": {"type": "refusal"}}
         decided = reply({"model": "m", "answers": answers, "usage": USAGE})
-        transport = AsyncReplayTransport(reply(RANKED), reply(JUDGED), decided, counted)
+        transport = AsyncReplayTransport(reply(RANKED), reply(JUDGED), reply(READ), decided, counted)
         async with AsyncCalls(transport=transport, env=ENV) as client:
             return (
                 await client.rerank("cohere/rerank-v3.5", "q", ["a", "b"]),
                 await client.moderation("text"),
+                await client.ocr("mistral/mistral-ocr-2512", PDF),
                 await client.decision("typesafe/jev-latest", BY_NAME, state="s"),
                 await client.count_tokens("anthropic/claude-haiku-4-5", MESSAGES),
             )
 
-    ranked, judged, decided, counted = asyncio.run(ask())
+    ranked, judged, found, decided, counted = asyncio.run(ask())
+    assert found.pages[0].markdown == "# Hi"
     assert (ranked.results[0].document, judged.results[0].flagged) == ({"text": "b"}, True)
     assert (decided.answers["urgent"].type, counted.total_tokens) == ("refusal", 9)
 

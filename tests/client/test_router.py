@@ -434,8 +434,8 @@ def test_an_argument_that_nobody_knows_is_an_error(given: dict[str, Any], words:
 
 
 def test_what_is_not_obeyed_is_warned_of() -> None:
-    with pytest.warns(UserWarning, match="redis_host is not obeyed"):
-        router(entry("a", "echo"), redis_host="localhost")
+    with pytest.warns(UserWarning, match="caching_groups is not obeyed"):
+        router(entry("a", "echo"), caching_groups=[("a", "b")])
     with pytest.warns(UserWarning, match=r"model_list\[0\].litellm_params.api_version is not obeyed"):
         router(entry("a", "echo", api_version="2024-06-01"))
     with pytest.raises(ConfigurationError, match=r"model_list\[0\].litellm_params.mock_response: .* demo/canned"):
@@ -576,7 +576,9 @@ def test_a_silent_deployment_is_hedged_once_its_speed_is_known() -> None:
     assert {state["deployment"]: state["in_flight"] for state in asked.explain()} == {"quick": 0, "spare": 0}
 
 
-@pytest.mark.parametrize("given", [{"hedge": {"shares": 1}}, {"hedge": 7}, {"continuation": {"most": "x"}}])
+@pytest.mark.parametrize(
+    "given", [{"hedge": {"shares": 1}}, {"hedge": 7}, {"continuation": {"most": "x"}}, {"queue": {"max_wait": -1}}]
+)
 def test_a_policy_that_makes_no_sense_is_named(given: dict[str, Any]) -> None:
     (name,) = given
     with pytest.raises(ConfigurationError, match=name):

@@ -265,3 +265,30 @@ def test_a_silent_answer_is_hedged(places: Places, stream: bool) -> None:
         assert slow.headers["x-dragoman-trail"].count(";cancelled") == 1
         cancelled = places.troubled.stats()["cancelled"] + places.good.stats()["cancelled"]
         assert (places.calls(), cancelled) == ((1, 1), 1)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_silent_answer_is_hedged_for_a_thread_too(places: Places, stream: bool) -> None:
+    params = {"model": "openai/echo", "api_key": "sk-test"}
+    entries = [
+        {"model_name": "fast", "litellm_params": {**params, "api_base": demo.openai_url, "order": order}}
+        for order, demo in enumerate((places.troubled, places.good))
+    ]
+
+    def ask(**more: Any) -> Any:
+        answer = router.completion("fast", HELLO, stream=stream, **more)
+        if not stream:
+            return answer, answer.choices[0].message.content
+        chunks = list(answer)
+        return chunks[-1], "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+
+    with Router(model_list=entries, env={}, hedge={"share": 1.0, "at_least": 0.2}) as router:
+        for _ in range(20):
+            assert ask()[1] == TEXT
+        places.calls()
+        slow, text = ask(extra_body={"demo": {"latency": 1000}})
+        assert text == TEXT
+        assert [step["error"] for step in slow._hidden_params["trail"]] == ["cancelled", None]
+        cancelled = places.troubled.stats()["cancelled"] + places.good.stats()["cancelled"]
+        assert (places.calls(), cancelled) == ((1, 1), 1)
+        assert [state["in_flight"] for state in router.explain()] == [0, 0]

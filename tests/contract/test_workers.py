@@ -44,7 +44,7 @@ def upstream() -> Iterator[GatedUpstream]:
 def test_a_worker_that_dies_is_replaced_and_the_others_go_on(demo: RunningDemo, tmp_path: Path) -> None:
     config = f"models: [{{name: echo, model: openai/echo, api_base: '{demo.url}/v1', api_key: k}}]\nserver: {{workers: 2}}"
     with gateway(config, log=tmp_path / "log") as served:
-        before = until(lambda: len(now := workers_of(served)) == 2 and now)
+        before = until(lambda: len(now := ready(served)) == 2 and now)
         os.kill(min(before), signal.SIGKILL)
         after = until(lambda: (now := workers_of(served)) != before and len(now) == 2 and now)
         assert len(after & before) == 1

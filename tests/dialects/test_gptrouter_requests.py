@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dragoman.core.errors import BadRequestError
 from dragoman.dialects import registry
 from dragoman.dialects.gptrouter.params import chat_body
-from dragoman.dialects.gptrouter.requests import Generation, read_generation
+from dragoman.dialects.gptrouter.requests import Generation, Labels, read_generation
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -77,6 +77,10 @@ def test_limits_and_labels_are_read() -> None:
     assert (found.stream, found.timeout, found.max_retries, found.candidates[0].timeout) == (True, 30000, 0, 500)
     labels = found.labels
     assert (labels.tag, labels.user, labels.history, labels.app, labels.metadata) == ("t", "u", "h", "a", {"k": 1})
+    assert labels.completed({"tag": "x", "history_id": "y"}) == labels
+    of_the_parameters = {"tag": "x", "user_id": "v", "history_id": "y", "appId": 7, "metadata": {"k": 2}}
+    assert Labels().completed(of_the_parameters) == Labels(tag="x", user="v", history="y", app="7", metadata={"k": 2})
+    assert Labels().completed({"metadata": "no object", "tag": None}) == Labels()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 
 from dragoman.core import events as ev
 from dragoman.core.assemble import assemble
+from dragoman.dialects import registry
 from dragoman.dialects.openai_chat import DIALECT
 from dragoman.providers import quirks
 from dragoman.providers.registry import resolve
@@ -34,14 +35,16 @@ def test_a_request_passes_the_row_as_it_was_recorded(entry: Entry) -> None:
     recorded = entry.load().request_json
     if recorded is None:
         return
-    body = {"model": "of-the-agent", **recorded}
-    encoded = DIALECT.encode_request(DIALECT.decode_request(json.dumps(body).encode()))
-    target = resolve(f"mistral/{body['model']}", env={}, api_key="k")
+    asked = {key: value for key, value in recorded.items() if key != "agent_id"}
+    asked["model"] = recorded.get("model") or f"agent:{recorded['agent_id']}"
+    target = resolve(f"mistral/{asked['model']}", env={}, api_key="k")
+    dialect = registry.get(target.provider.dialects["chat"])
+    encoded = dialect.encode_request(DIALECT.decode_request(json.dumps(asked).encode()))
     written = json.loads(json.dumps(encoded.body))
     assert encoded.warnings + quirks.apply(written, target.provider.quirks, target.model) == ()
-    assert settings(written) == settings(body)
+    assert settings(written) == settings(recorded)
     assert call_ids(written) == [
-        id_ if NINE.fullmatch(id_) else call_ids(written)[place] for place, id_ in enumerate(call_ids(body))
+        id_ if NINE.fullmatch(id_) else call_ids(written)[place] for place, id_ in enumerate(call_ids(recorded))
     ]
     assert all(NINE.fullmatch(id_) for id_ in call_ids(written))
 

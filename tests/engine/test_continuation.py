@@ -17,9 +17,12 @@ from dragoman.core.http import Timeouts, TransportFailure
 from dragoman.engine.call import Call
 from dragoman.engine.drive import drive
 from dragoman.engine.flow import open_stream
+from dragoman.engine.prepare import prepare
 from dragoman.engine.splice import LEAST_OVERLAP, Seam
 from dragoman.engine.streams import StreamState, events
-from dragoman.router.continuation import ContinuationPolicy
+from dragoman.providers import prefill, registry
+from dragoman.router.catalog_facts import facts_of
+from dragoman.router.continuation import ContinuationPolicy, Rest, prefills
 from dragoman.router.deployment import Deployment, Terms
 from dragoman.router.policy import Policy
 from dragoman.router.retry import RetryPolicy
@@ -184,7 +187,7 @@ def test_the_rest_may_break_too() -> None:
     streamed = Streamed(upstreams, place("acme"), place("bond"), place("cern"))
     assert streamed.text == "one two three"
     assert [reason for _, reason, _ in streamed.went] == ["", "continuation", "continuation"]
-    assert upstreams.asked[2][1]["messages"][-1]["content"] == "one two"
+    assert upstreams.asked[2][1]["messages"] == [*HELLO, {"role": "assistant", "content": "one two"}]
 
 
 def test_a_deployment_that_fails_at_once_is_passed_over() -> None:
@@ -299,6 +302,104 @@ def test_when_all_break_the_error_is_the_first_ones_and_there_is_an_end_to_it() 
     assert type(streamed.error) is e.StreamInterruptedError
     assert len(upstreams.asked) == 3
     assert len(streamed.settled) == 1
+
+
+# --------------------------------------------------------------------------------------------------- how a row wants it asked
+BEGUN = "The cat sat on the"
+LAST = {"role": "assistant", "content": BEGUN}
+
+
+def rowed(name: str, model: str, **named: Any) -> Deployment:
+    """A deployment of a provider of the table, known by its row or the catalog to write on."""
+    target = registry.resolve(model, api_key="sk-test", env={}, **named)
+    return Deployment(target, group="m", id=name, terms=Terms())
+
+
+MARKED: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
+    "DeepSeek": ("deepseek/deepseek-chat", "https://api.deepseek.com/beta/chat/completions", {**LAST, "prefix": True}, {}),
+    "Mistral": ("mistral/mistral-small-latest", "https://api.mistral.ai/v1/chat/completions", {**LAST, "prefix": True}, {}),
+    "vLLM": (
+        "hosted_vllm/whatever",
+        "https://vllm.test/v1/chat/completions",
+        LAST,
+        {"continue_final_message": True, "add_generation_prompt": False},
+    ),
+    "Anthropic": ("anthropic/claude-sonnet-4-5", "https://api.anthropic.com/v1/messages", LAST, {}),
+    "Bedrock": (
+        "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "https://bedrock-runtime.us-east-1.amazonaws.com/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse-stream",
+        {"role": "assistant", "content": [{"text": BEGUN}]},
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages"])
+@pytest.mark.parametrize(("model", "url", "last", "fields"), MARKED.values(), ids=MARKED)
+def test_a_provider_is_told_in_its_own_way(
+    model: str, url: str, last: dict[str, Any], fields: dict[str, Any], dialect: str
+) -> None:
+    """Whoever it is, the first request has nothing of it, and only the last message is another in the second."""
+    named = {"base_url": "https://vllm.test/v1"} if model.startswith("hosted_vllm") else {}
+    place = rowed("a", model, **named)
+    session = Policy(listed(place, rowed("b", model, **named)), Settings(), facts_of=facts_of).begin(
+        RequestFacts(group="m", stream=True), Random(1)
+    )
+    call = make_call(body={"model": "m", "messages": HELLO, "max_tokens": 9}, dialect=dialect, stream=True)
+    call.session = session  # type: ignore[assignment]  # it has policy
+    first = session.next(0.0)
+    assert isinstance(first, Deployment)
+    before = prepare(call, first).request
+    session.failed(e.StreamInterruptedError("cut"), 1.0)
+    found = session.go_on(2.0, Rest(by_prefill={"messages": [*HELLO, LAST]}))  # type: ignore[union-attr]  # as above
+    assert found is not None
+    after = prepare(call, found).request
+    assert after.url == url
+    old, new = json.loads(before.body), json.loads(after.body)
+    *earlier, marked = new["messages"]
+    content = marked["content"]
+    if isinstance(content, list) and isinstance(last["content"], str):
+        marked["content"] = "".join(block["text"] for block in content)
+    assert marked == last
+    assert earlier == old["messages"]
+    assert {key: value for key, value in new.items() if key not in old} == fields
+    assert {key: value for key, value in new.items() if key in old and key != "messages"} == {
+        key: value for key, value in old.items() if key != "messages"
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        ("deepseek/deepseek-chat", {"base_url": "https://proxy.test/v1"}),
+        ("bedrock/us.anthropic.claude-sonnet-5", {}),
+        ("gemini/gemini-2.5-flash", {}),
+        ("openai/gpt-4o", {}),
+        ("mistral/unheard-of", {}),
+        ("openrouter/mistralai/mistral-small", {}),
+    ],
+)
+def test_where_it_is_not_known_nobody_is_asked(model: str, named: dict[str, str]) -> None:
+    """Nor at another address than the one at which the vendor has it."""
+    router = Policy(listed(rowed("a", model, **named), rowed("b", model, **named)), Settings(), facts_of=facts_of)
+    assert not any(map(prefills, router.group("m").nodes))
+
+
+def test_a_key_goes_nowhere_else_where_the_configuration_says_that_it_can() -> None:
+    target = registry.resolve("deepseek/deepseek-chat", api_key="sk-test", base_url="https://proxy.test/v1", env={})
+    assert prefill.place("https://proxy.test/v1/chat/completions", target) == "https://proxy.test/v1/chat/completions"
+
+
+@given(st.text(alphabet="ab \n", min_size=1, max_size=20), st.text(alphabet="ab \n", max_size=9), st.data())
+def test_a_beginning_that_is_said_once_more_is_left_out(before: str, rest: str, data: st.DataObject) -> None:
+    """Whatever its length, and whether the blanks at its end come again or not."""
+    stripped = before.rstrip()
+    blanks = before[len(stripped) :]
+    seam = Seam(before, blanks, repeats=True)
+    whole = (stripped + blanks if data.draw(st.booleans()) else stripped) + "c" + rest
+    places = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=4)))
+    pieces = [whole[start:end] for start, end in zip([0, *places], [*places, len(whole)], strict=True)]
+    assert "".join([*(seam.feed(piece) for piece in pieces), seam.close()]) == "c" + rest
 
 
 # ------------------------------------------------------------------------------------------------------- malformed events

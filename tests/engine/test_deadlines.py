@@ -14,6 +14,7 @@ from dragoman.engine.flow import answer, open_stream
 from dragoman.engine.steps import Open, Send
 from dragoman.router.deployment import Deployment, Terms
 from dragoman.router.policy import Policy
+from dragoman.router.queue import QueuePolicy
 from dragoman.router.retry import RetryPolicy
 from dragoman.router.state import RequestFacts, Settings
 from support.calls import STREAM, FakeStream, deployment, fail, make_call, play, respond
@@ -102,7 +103,9 @@ def test_of_a_stream_a_deployments_own_limit_is_for_its_silences(terms: dict[str
 
 def test_patience_ends_with_it() -> None:
     """Nobody can be asked yet, and the caller cannot wait for that long."""
-    router = Policy(listed(deployment("acme"), deployment("bond")), Settings(patience=60.0, retry=RetryPolicy()))
+    router = Policy(
+        listed(deployment("acme"), deployment("bond")), Settings(queue=QueuePolicy(max_wait=60.0), retry=RetryPolicy())
+    )
     for node in router.group("m-1").nodes:
         node.health.out, node.health.told, node.health.until = "rate_limit", True, 30.0
     call = make_call(timeouts=Timeouts(total=10.0))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from itertools import count
 from random import Random
 from typing import Any
@@ -14,12 +16,13 @@ from dragoman.core.http import HttpResponse, ResponseHead, TransportFailure
 from dragoman.engine.call import Call
 from dragoman.engine.drive import adrive, drive
 from dragoman.engine.flow import answer, open_stream
-from dragoman.engine.streams import StreamState, aevents
+from dragoman.engine.streams import StreamState, aevents, events
 from dragoman.router.hedge import HedgePolicy
 from dragoman.router.policy import Policy
 from dragoman.router.retry import RetryPolicy
 from dragoman.router.session import Session
 from dragoman.router.state import RequestFacts, Settings
+from dragoman.transport.background import BackgroundTransport
 from support.calls import EVENTS, STREAM, deployment, make_call, play, respond
 from support.routing import InOrder, listed
 
@@ -58,6 +61,8 @@ class Upstreams:
             await asyncio.Event().wait()
         finally:
             self.cancelled.append(name)
+
+    async def aclose(self) -> None: ...
 
     def _asked(self, request: Any) -> str:
         name: str = request.url.split("/")[2].split(".")[1]
@@ -103,10 +108,41 @@ def call_of(session: Session, *, stream: bool, settled: list[Any] | None = None)
     return call
 
 
-def run(call: Call, upstreams: Upstreams) -> Any:
-    ticks = count()
-    flow = open_stream if call.stream else answer
-    return asyncio.run(adrive(flow(call, lambda: float(next(ticks)), float), upstreams))
+Run = Callable[[Call, Upstreams], Any]
+
+
+@pytest.fixture(params=["in a task", "in a thread"])
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """A call to its result, or to the first event of its stream. A thread has its attempts run in a loop beside it."""
+    background: list[BackgroundTransport] = []
+
+    def made(call: Call, upstreams: Upstreams) -> Any:
+        ticks = count()
+        flow = (open_stream if call.stream else answer)(call, lambda: float(next(ticks)), float)
+        if request.param == "in a task":
+            return asyncio.run(adrive(flow, upstreams))
+        background.append(BackgroundTransport(Plain(upstreams), lambda: upstreams))
+        return drive(flow, background[0])
+
+    yield made
+    for transport in background:
+        transport.close()
+
+
+class Plain:
+    """For what needs no loop beside it."""
+
+    def __init__(self, upstreams: Upstreams) -> None:
+        self._upstreams = upstreams
+
+    def send(self, request: Any, timeouts: Any) -> HttpResponse:
+        found: HttpResponse = asyncio.run(self._upstreams.send(request, timeouts))
+        return found
+
+    def stream(self, request: Any, timeouts: Any) -> Any:
+        raise AssertionError("a thread was sent, which nobody could call back")
+
+    def close(self) -> None: ...
 
 
 def told(call: Call) -> list[tuple[str, str, str]]:
@@ -122,7 +158,7 @@ def told(call: Call) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_second_answers_for_a_silent_first(stream: bool) -> None:
+def test_the_second_answers_for_a_silent_first(stream: bool, run: Run) -> None:
     settled: list[Any] = []
     session = session_of("acme", "bond", stream=stream)
     call = call_of(session, stream=stream, settled=settled)
@@ -140,7 +176,7 @@ def test_the_second_answers_for_a_silent_first(stream: bool) -> None:
     assert len(settled) == (0 if stream else 1)
 
 
-def test_the_first_may_still_win_and_is_then_the_last_attempt() -> None:
+def test_the_first_may_still_win_and_is_then_the_last_attempt(run: Run) -> None:
     session = session_of("acme", "bond", stream=False)
     call = call_of(session, stream=False)
     released = asyncio.Event()
@@ -183,7 +219,7 @@ def test_one_that_fails_leaves_the_other_running(stream: bool) -> None:
     assert all(attempt.outcome is not None for attempt in session.trail)
 
 
-def test_when_both_fail_the_call_goes_on_as_ever() -> None:
+def test_when_both_fail_the_call_goes_on_as_ever(run: Run) -> None:
     session = session_of("acme", "bond", "cern", stream=False)
     call = call_of(session, stream=False)
     failing = asyncio.Event()
@@ -204,7 +240,7 @@ def test_when_both_fail_the_call_goes_on_as_ever() -> None:
     assert [name for name, _, _ in told(call)] == ["acme", "bond", "cern"]
 
 
-def test_two_answers_of_one_moment_cost_two_and_one_is_given() -> None:
+def test_two_answers_of_one_moment_cost_two_and_one_is_given(run: Run) -> None:
     settled: list[Any] = []
     call = call_of(session_of("acme", "bond", stream=False), stream=False, settled=settled)
     gate = asyncio.Event()
@@ -223,7 +259,7 @@ def test_two_answers_of_one_moment_cost_two_and_one_is_given() -> None:
     assert (loser and loser.total_tokens, settled[0].usage.total_tokens) == (5, 10)
 
 
-def test_a_stream_that_opened_in_the_same_moment_is_closed() -> None:
+def test_a_stream_that_opened_in_the_same_moment_is_closed(run: Run) -> None:
     streams: dict[str, Held] = {}
     gate = asyncio.Event()
 
@@ -238,7 +274,7 @@ def test_a_stream_that_opened_in_the_same_moment_is_closed() -> None:
 
     call = call_of(session_of("acme", "bond", stream=True), stream=True)
     found = run(call, Together())
-    assert found.stream is streams["acme"]
+    assert found.prepared.deployment.id == "acme/m-1"
     assert {name: stream.closed for name, stream in streams.items()} == {"acme": False, "bond": True}
 
 
@@ -283,6 +319,43 @@ def test_the_winners_stream_is_read_on_and_settles_for_the_winner() -> None:
     assert [attempt.outcome and attempt.outcome.kind for attempt in session.trail] == ["cancelled", "success"]
 
 
+def test_a_thread_reads_the_winners_stream_on() -> None:
+    settled: list[Any] = []
+    call = call_of(session_of("acme", "bond", stream=True), stream=True, settled=settled)
+    upstreams = Upstreams(acme=SILENT, bond=STREAM)
+    transport = BackgroundTransport(Plain(upstreams), lambda: upstreams)
+    state = StreamState(drive(open_stream(call, float, float), transport), call)
+    for _ in events(state, transport):
+        pass
+    transport.close()
+    assert state.response.choices[0].parts[0].text == "hello"  # type: ignore[union-attr]  # a text
+    assert [(one.error, one.cancelled, one.usage.total_tokens) for one in settled] == [(None, False, 5)]
+    assert upstreams.cancelled == ["acme"]
+
+
+def test_an_interrupt_of_the_thread_that_waits_ends_both_attempts() -> None:
+    call = call_of(session_of("acme", "bond", stream=True), stream=True)
+
+    class Interrupting(Upstreams):
+        async def silence(self, name: str) -> None:
+            if name == "bond":
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            await super().silence(name)
+
+    upstreams = Interrupting(acme=SILENT, bond=SILENT)
+    transport = BackgroundTransport(Plain(upstreams), lambda: upstreams)
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            drive(open_stream(call, float, float), transport)
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    transport.close()
+    assert sorted(upstreams.cancelled) == ["acme", "bond"]
+    assert call.settlement is not None
+    assert call.settlement.cancelled
+
+
 @pytest.mark.parametrize(
     "hedge",
     [
@@ -293,14 +366,14 @@ def test_the_winners_stream_is_read_on_and_settles_for_the_winner() -> None:
     ],
     ids=["off", "not silent for long enough", "no budget", "no known price"],
 )
-def test_nobody_is_asked_beside(hedge: HedgePolicy | None) -> None:
+def test_nobody_is_asked_beside(hedge: HedgePolicy | None, run: Run) -> None:
     call = call_of(session_of("acme", "bond", stream=False, hedge=hedge), stream=False)
     upstreams = Upstreams(acme=ANSWER, bond=ANSWER)
     run(call, upstreams)
     assert upstreams.asked == ["acme"]
 
 
-def test_a_plain_thread_runs_the_first_alone() -> None:
+def test_a_thread_whose_transport_has_no_loop_runs_the_first_alone() -> None:
     """It could not end the loser."""
     call = call_of(session_of("acme", "bond", stream=False), stream=False)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
+import msgspec
 import pytest
 
 from dragoman.core import errors as e
@@ -177,6 +179,45 @@ ECHO = f"Incorrect API key provided: {KEY}. You can find your key at ..."
 )
 def test_no_error_holds_the_key_even_when_the_provider_repeats_it(error: e.CallError) -> None:
     assert KEY not in everything(error)
+
+
+SECRET = 'a/b+c="d\ne' + "f" * 9
+FORMS = (SECRET, json.dumps(SECRET)[1:-1], json.dumps(SECRET)[1:-1].replace("/", "\\/"), quote(SECRET, safe=""))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("held", [{"api_key": SECRET}, {"secrets": {"aws_secret_access_key": SECRET}}, {"headers": "Bearer "}])
+def test_whatever_is_secret_is_taken_out_however_it_is_written(held: dict[str, Any], form: str) -> None:
+    if "headers" in held:
+        held = {"headers": (("x-proxy-authorization", "Bearer " + SECRET),)}
+    target = msgspec.structs.replace(deployment().target, **{"api_key": None} | held)
+    assert interpret.without_key(f"you sent <{form}>, {KEY}", target) == f"you sent <[key]>, {KEY}"
+
+
+def test_a_headers_value_that_is_no_secret_stays() -> None:
+    target = msgspec.structs.replace(deployment().target, headers=(("x-team", "platform-team"),))
+    assert interpret.without_key("platform-team", target) == "platform-team"
+
+
+def test_of_two_secrets_that_begin_alike_nothing_is_left() -> None:
+    target = msgspec.structs.replace(deployment().target, api_key="12345678", secrets={"x": "123456789012"})
+    assert interpret.without_key("12345678 123456789012", target) == "[key] [key]"
+
+
+def test_every_field_of_an_error_is_clean() -> None:
+    body = json.dumps({"error": {"message": ECHO, "type": KEY, "code": KEY, "param": KEY}})
+    answer = HttpResponse(status=400, headers=(("x-request-id", KEY), ("x-echo", f"Bearer {KEY}")), body=body.encode())
+    told = status_error(answer)
+    assert (told.code, told.param, told.request_id, told.headers["x-echo"]) == ("[key]", "[key]", "[key]", "Bearer [key]")
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in KEY)
+    for error in (told, status_error(respond(b'{"error": {"message": "%s"}}' % escaped.encode(), 400))):
+        assert KEY not in everything(error)
+
+
+def test_an_answer_that_makes_no_sense_is_told_without_the_key() -> None:
+    error = interpret.unreadable(prepared(), respond(KEY.encode(), 200), f"found {KEY}", attempts=1)
+    assert KEY not in everything(error)
+    assert "found [key]" in error.message
 
 
 def test_a_key_that_is_a_word_does_not_spoil_the_message() -> None:

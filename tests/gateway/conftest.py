@@ -1,4 +1,4 @@
-"""One PostgreSQL and one Valkey for all tests of the gateway, started when the first of them asks."""
+"""One PostgreSQL for all tests of the gateway, started when the first of them asks."""
 
 from __future__ import annotations
 
@@ -7,18 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from support.postgres import postgres_server
-from support.valkey import valkey_server
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a server."""
     with postgres_server() as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def valkey() -> Iterator[str]:
-    """The URL of a server."""
-    with valkey_server() as url:
         yield url

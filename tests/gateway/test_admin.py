@@ -3,72 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from starlette.applications import Starlette
 from starlette.routing import Route
 
-from dragoman.catalog.cost import Cost
 from dragoman.cli.keys import keys as command
-from dragoman.core.chat import Usage
 from dragoman.core.errors import BudgetExceededError
-from dragoman.gateway.admin import routes
-from dragoman.gateway.admin.desk import Desk
 from dragoman.gateway.governance.governance import Policy
 from dragoman.gateway.store.shipping import Pace, begin
-from support.governing import NOW, call, facts, header
-
-httpx2 = pytest.importorskip("httpx2")
-
-MASTER = "sk-master-key-0123456789"
-
-
-class Api:
-    """The API in this process, and a clock that stands still until told."""
-
-    def __init__(self, governance: Any, shipping: Any) -> None:
-        self.governance = governance
-        self.shipping = shipping
-        self.now = NOW
-        self.routes = routes(Desk(governance, shipping, clock=lambda: self.now))
-        transport = httpx2.ASGITransport(Starlette(routes=self.routes))
-        self.client = httpx2.AsyncClient(transport=transport, base_url="http://gateway")
-
-    async def ask(self, method: str, path: str, body: Any = None, *, key: str | None = MASTER, **query: Any) -> Any:
-        headers = {} if key is None else {"authorization": f"Bearer {key}"}
-        return await self.client.request(method, path, json=body, params=query, headers=headers)
-
-    async def post(self, path: str, key: str = MASTER, **body: Any) -> Any:
-        answer = await self.ask("POST", path, body, key=key)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    async def get(self, path: str, key: str = MASTER, **query: Any) -> Any:
-        answer = await self.ask("GET", path, key=key, **query)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    async def refused(self, status: int, method: str, path: str, body: Any = None, **how: Any) -> dict[str, Any]:
-        answer = await self.ask(method, path, body, **how)
-        assert answer.status_code == status, answer.text
-        error: dict[str, Any] = answer.json()["error"]
-        assert set(error) == {"message", "type", "param", "code"}
-        return error
-
-    async def spend(self, key: str, dollars: float, **asked: Any) -> None:
-        """A call with this key that costs so much."""
-        used, now = Usage(input_tokens=3, output_tokens=4), self.now
-        nano = round(dollars * 10**9)
-        identity = self.governance.identify(header(key), now) or await self.governance.load(header(key), "", now)
-        wanted = facts(nano=nano, **asked)
-        await self.governance.prepare(identity, wanted, now)
-        hold = self.governance.admit(identity, wanted, now)
-        self.governance.settle(hold, call(usage=used), used, Cost(nano_dollars=nano), now)
-
+from support.admin_api import MASTER, Api
+from support.governing import NOW
 
 Scenario = Callable[[Api], Awaitable[None]]
 
@@ -173,6 +122,77 @@ def test_updates_change_what_they_name_and_hold_at_once(api: Callable[[Scenario]
         await api.spend(made["key"], 5)
 
     api(scenario)
+
+
+async def _spends(api: Api, key: str, dollars: float, **asked: Any) -> bool:
+    """Whether so much may be spent now; then it is."""
+    try:
+        await api.spend(key, dollars, **asked)
+    except BudgetExceededError:
+        return False
+    return True
+
+
+DAY = 86400.0
+
+
+def test_several_windows_of_one_key_hold_at_once(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        windows = [{"budget_limit": 1, "time_period": "1d"}, {"budget_limit": 2.5, "time_period": "12mo"}]
+        key = (await api.post("/key/generate", budget_limits=windows))["key"]
+        found = []
+        for day in range(3):
+            api.now = NOW + day * DAY
+            found.append([await _spends(api, key, 0.5) for _ in range(3)])
+        assert found == [[True, True, False], [True, True, False], [True, False, False]]
+
+    api(scenario)
+
+
+def test_a_temporary_increase_holds_for_its_time(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        key = (await api.post("/key/generate", max_budget=1))["key"]
+        assert [await _spends(api, key, 1) for _ in range(2)] == [True, False]
+        more = {"key": key, "temp_budget_increase": 2, "temp_budget_expiry": "1d"}
+        assert (await api.ask("POST", "/key/update", more)).status_code == 200
+        assert await _spends(api, key, 1)
+        api.now = NOW + DAY
+        assert not await _spends(api, key, 1)
+
+    api(scenario)
+
+
+@pytest.mark.parametrize(
+    "field, own, other",
+    [
+        ("model_max_budget", {"model": "gpt-4o"}, {"model": "gpt-4o-mini"}),
+        ("tag_max_budget", {"tags": ("batch",)}, {"tags": ("web",)}),
+    ],
+)
+def test_a_budget_of_a_model_or_tag_confines_that_alone(
+    field: str, own: dict[str, Any], other: dict[str, Any], api: Callable[[Scenario], None]
+) -> None:
+    async def scenario(api: Api) -> None:
+        named = next(iter(own.values()))
+        name = named if isinstance(named, str) else named[0]
+        key = (await api.post("/key/generate", **{field: {name: {"budget_limit": 1, "time_period": "1d"}}}))["key"]
+        assert [await _spends(api, key, 1, **asked) for asked in (own, own, other, other)] == [True, False, True, True]
+
+    api(scenario)
+
+
+def test_somebody_is_told_at_the_shares_that_were_asked_for(
+    api: Callable[[Scenario], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(api: Api) -> None:
+        made = await api.post("/key/generate", budget_limits=[{"budget_limit": 10, "alert_at": [0.25, 0.9]}])
+        assert made["budget_limits"][0]["alert_at"] == [0.25, 0.9]
+        for dollars in (2, 1, 5, 1, 1):
+            await api.spend(made["key"], dollars)
+            await api.shipping.turn()
+
+    api(scenario)
+    assert [" ".join(message.split()[-5:]) for message in caplog.messages] == ["passed 25%: $3 of $10", "passed 90%: $9 of $10"]
 
 
 def test_block_rotate_delete(api: Callable[[Scenario], None]) -> None:
@@ -304,6 +324,8 @@ async def callers(api: Api) -> dict[str, str | None]:
     }
     for name, fields in wanted.items():
         found[name] = (await api.post("/key/generate", **fields))["key"]
+    await api.post("/model/new", model_name="m", litellm_params={"model": "demo/echo"}, model_info={"id": "held"})
+    await api.post("/credentials", credential_name="held", credential_values={"api_key": "x"})
     api.now += 1
     return found
 
@@ -338,6 +360,16 @@ ALLOWED: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("POST", "/user/update", '{"user_id":"mem","user_role":"proxy_admin"}'): (),
     ("POST", "/organization/new", "{}"): (),
     ("POST", "/budget/new", '{"max_budget":1}'): (),
+    ("GET", "/model/info", ""): ("plain", "member", "manager", "viewer"),
+    ("POST", "/model/new", '{"model_name":"m","litellm_params":{"model":"demo/echo"}}'): (),
+    ("POST", "/model/update", '{"model_info":{"id":"held"},"litellm_params":{"rpm":1}}'): (),
+    ("PATCH", "/model/held/update", '{"litellm_params":{"rpm":1}}'): (),
+    ("POST", "/model/delete", '{"id":"held"}'): (),
+    ("GET", "/credentials", ""): ("viewer",),
+    ("GET", "/credentials/by_name/held", ""): ("viewer",),
+    ("POST", "/credentials", '{"credential_name":"c","credential_values":{"api_key":"x"}}'): (),
+    ("PATCH", "/credentials/held", '{"credential_values":{"api_key":"x"}}'): (),
+    ("DELETE", "/credentials/held", ""): (),
 }
 """What is asked -> who gets it. Everybody else is refused."""
 
@@ -373,7 +405,7 @@ def test_no_route_answers_without_a_key(tmp_path: Path) -> None:
         for route in api.routes:
             assert isinstance(route, Route)
             for method in (route.methods or set()) - {"HEAD"}:
-                await api.refused(401, method, route.path.replace("{key}", "x"), {} if method != "GET" else None, key=None)
+                await api.refused(401, method, re.sub("{.*}", "x", route.path), {} if method != "GET" else None, key=None)
         await shipping.stop()
 
     asyncio.run(scenario())

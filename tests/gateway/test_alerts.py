@@ -50,7 +50,7 @@ class Sent:
 class Desk:
     def __init__(self, *outcomes: Any, **entry: Any) -> None:
         _, self.policy = read(CONFIG, file="test", env={})
-        self.sent = Sent(*outcomes)
+        self.sent = entry.pop("transport", None) or Sent(*outcomes)
         self.rows = 0
         given = {"webhook": WEBHOOK, "every": 60.0, "least_requests": 10, "ledger_rows": 100, **entry}
         self.alerts = Alerts(AlertsEntry(**given), self.policy, self.sent, lambda: self.rows)  # type: ignore[arg-type]  # as above
@@ -161,6 +161,41 @@ def test_what_could_not_be_sent_is_sent_with_the_next(outcome: Any, caplog: pyte
     desk.turn(61.0)
     assert desk.sent.kinds == [["deployment_out"], ["deployment_out", "deployment_out"]]
     assert "hooks.test" not in caplog.text
+
+
+def test_what_one_address_has_not_taken_comes_there_again_and_not_to_the_other() -> None:
+    desk = Desk(500, slack=SLACK)
+    desk.out(0)
+    desk.turn(1.0)
+    desk.out(1)
+    desk.turn(61.0)
+    webhook, slack = ([sent for sent in desk.sent.requests if sent.url == url] for url in (WEBHOOK, SLACK))
+    told = [[alert["subject"] for alert in json.loads(sent.body)["alerts"]] for sent in webhook]
+    assert told == [["fast-1"], ["fast-1", "fast-2"]]
+    texts = [json.loads(sent.body)["text"] for sent in slack]
+    assert ["fast-1" in text for text in texts] == [True, False]
+    assert "fast-2" in texts[1]
+
+
+def test_an_address_that_hangs_keeps_nothing_from_the_other() -> None:
+    async def scenario() -> None:
+        told, never = asyncio.Event(), asyncio.Event()
+
+        class Hanging:
+            async def send(self, request: HttpRequest, timeouts: Any) -> HttpResponse:
+                await (never.wait() if request.url == WEBHOOK else asyncio.sleep(0))
+                told.set()
+                return HttpResponse(status=200)
+
+        desk = Desk(slack=SLACK, transport=Hanging())
+        desk.out(0)
+        turn = asyncio.create_task(desk.alerts.turn(1.0))
+        await asyncio.wait_for(told.wait(), 10)
+        assert not turn.done()
+        never.set()
+        await turn
+
+    asyncio.run(scenario())
 
 
 def test_no_more_than_so_many_wait() -> None:

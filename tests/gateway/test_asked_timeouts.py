@@ -16,8 +16,8 @@ NONE = CallOptions()
 
 
 def asked(options: CallOptions = GIVEN, *, stream: bool = True, **headers: str) -> CallOptions:
-    pairs = [(b"host", b"x"), *((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items())]
-    return asked_options(options, pairs, stream=stream)
+    named = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+    return asked_options(options, {b"host": b"x", **named}, stream=stream)
 
 
 CASES: dict[str, tuple[dict[str, str], bool, Timeouts]] = {

@@ -181,15 +181,16 @@ cache: {{share: {share}}}
 """
 
 
-def issue(served: RunningGateway, **fields: Any) -> str:
-    request = urllib.request.Request(
-        f"{served.url}/key/generate",
-        json.dumps(fields).encode(),
-        {"content-type": "application/json", "authorization": "Bearer sk-master-1234"},
-    )
+def make(served: RunningGateway, path: str, **fields: Any) -> Any:
+    headers = {"content-type": "application/json", "authorization": "Bearer sk-master-1234"}
+    request = urllib.request.Request(f"{served.url}{path}", json.dumps(fields).encode(), headers)
     with urllib.request.urlopen(request, timeout=20) as answer:
-        key: str = json.load(answer)["key"]
-        return key
+        return json.load(answer)
+
+
+def issue(served: RunningGateway, **fields: Any) -> str:
+    key: str = make(served, "/key/generate", **fields)["key"]
+    return key
 
 
 @pytest.mark.parametrize(("share", "expected"), [("key", "miss"), ("everyone", "hit")])
@@ -198,6 +199,25 @@ def test_keys_are_apart_unless_they_share(demo: RunningDemo, tmp_path: Path, sha
         bearers = [{"authorization": f"Bearer {issue(running)}"} for _ in range(2)]
         first, again, other = (ask(running, "mine", headers=bearers[place]).cache for place in (0, 0, 1))
     assert (first, again, other) == ("miss", "hit", expected)
+
+
+@pytest.mark.parametrize(
+    ("share", "kind", "expected"),
+    [
+        ("user", "user", "hit"),
+        ("user", "team", "miss"),
+        ("team", "team", "hit"),
+        ("organization", "team", "hit"),
+        ("team", "user", "miss"),
+    ],
+)
+def test_keys_of_one_user_or_team_share_where_it_says_so(
+    demo: RunningDemo, tmp_path: Path, share: str, kind: str, expected: str
+) -> None:
+    with gateway(config(demo, GOVERNED.format(folder=tmp_path, share=share))) as running:
+        make(running, f"/{kind}/new", **{f"{kind}_id": "theirs"})
+        bearers = [{"authorization": f"Bearer {issue(running, **{f'{kind}_id': 'theirs'})}"} for _ in range(2)]
+        assert [ask(running, "ours", headers=bearer).cache for bearer in bearers] == ["miss", expected]
 
 
 def test_nearly_the_same_question_within_a_key_alone(demo: RunningDemo, tmp_path: Path) -> None:
@@ -214,6 +234,17 @@ def test_nearly_the_same_question_within_a_key_alone(demo: RunningDemo, tmp_path
         found = [ask(running, question, headers=headers) for question, headers in asked]
     assert [seen.cache for seen in found] == ["miss", "hit", "miss", "miss"]
     assert found[1].body == found[0].body
+
+
+def test_hits_that_are_checked_show_in_the_metrics(demo: RunningDemo) -> None:
+    semantic = "cache: {semantic: {model: embed, threshold: 0.9, check: 1}}\nmetrics: {open: true}\n"
+    with gateway(config(demo, semantic)) as running:
+        found = [ask(running, question).cache for question in ("How do I reset my password?", "How do I reset my   PASSWORD?")]
+        with urllib.request.urlopen(f"{running.url}/metrics", timeout=20) as answer:
+            told = answer.read().decode()
+    assert found == ["miss", "miss"]
+    assert 'dragoman_cache_checks_total{agreed="true"} 1.0' in told
+    assert 'dragoman_cache_checks_total{agreed="false"} 0.0' in told
 
 
 def test_tags_that_choose_a_deployment_count(demo: RunningDemo) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from dragoman.catalog.cost import Cost
 from dragoman.core.chat import Usage
 from dragoman.core.errors import BudgetExceededError, StreamInterruptedError, Timeout
-from dragoman.gateway.governance import budgets
-from dragoman.gateway.governance.budgets import Alert, Book, Budget, Charge, CounterKey, Increase
-from dragoman.gateway.governance.governance import Hold
+from dragoman.gateway.governance.budgets import Alert, Budget, CounterKey, Increase
+from dragoman.gateway.governance.governance import Governance, Hold
 from dragoman.gateway.governance.scopes import Scope
-from support.governing import NOW, call, facts, governed, run
+from dragoman.gateway.store.memory import MemoryStore
+from support.governing import ADDRESS, NOW, ListJournal, call, facts, governed, header, run, stored
 
 DAY = 86400.0
 
@@ -213,12 +213,52 @@ def test_a_temporary_increase_ends() -> None:
     assert (budget.limit(NOW), budget.limit(NOW + 60)) == (30, 10)
 
 
-def test_thresholds_are_told_once() -> None:
-    counter = Book().counter("key", "k", "", "", NOW)
-    charges = (Charge(counter, (Budget(nano=100, thresholds=(50, 100)),)),)
-    told = [alert.percent for cost in (30, 30, 30, 30) for alert in budgets.settle(charges, 0, cost, NOW)]
-    assert told == [50, 100]
-    assert Alert(counter.key, 50, 60, 100) == budgets.Alert(CounterKey("key", "k", "", ""), 50, 60, 100)
+class Worker:
+    """One of several over a store, and the alerts that it has told."""
+
+    def __init__(self, store: MemoryStore, name: str) -> None:
+        self.told: list[Alert] = []
+        self.store = store
+        self.governance = Governance(store, ListJournal(), worker=name, alerted=self.told.append)
+
+    async def spend(self, nano: int) -> None:
+        identity = await self.governance.load(header(), ADDRESS, NOW)
+        self.governance.settle(self.governance.admit(identity, facts(), NOW), call(usage=USED), USED, priced(nano), NOW)
+
+    async def ship(self) -> None:
+        rows = self.governance.take_ended(100)
+        self.governance.shipped(rows, await self.store.ship(rows, NOW))
+
+
+def test_thresholds_are_told_once_of_each_window() -> None:
+    own = (Budget(nano=100, thresholds=(50, 100)), Budget(nano=1000, span="1d", thresholds=(10,)))
+
+    async def scenario() -> list[tuple[str, int, int, int]]:
+        worker = Worker(await stored(Scope(kind="key", id="k", budgets=own)), "w")
+        for nano in (30, 30, 0, 39, 1):
+            await worker.spend(nano)
+            await worker.ship()
+        return [(alert.key.window[:2], alert.percent, alert.spent, alert.limit) for alert in worker.told]
+
+    assert run(scenario()) == [("", 50, 60, 100), ("", 100, 100, 100), ("1d", 10, 100, 1000)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40), st.booleans()), min_size=1, max_size=15))
+def test_of_several_workers_one_tells_of_a_threshold(spent: list[tuple[int, int, bool]]) -> None:
+    async def scenario() -> None:
+        store = await stored(Scope(kind="key", id="k", budgets=(Budget(nano=1000, thresholds=(5,)),)))
+        workers = [Worker(store, name) for name in "abc"]
+        for place, nano, ships in spent:
+            await workers[place].spend(nano)
+            if ships:
+                await workers[place].ship()
+        for worker in workers:
+            await worker.ship()
+        passed = sum(nano for _, nano, _ in spent) >= 50
+        assert len([alert for worker in workers for alert in worker.told]) == passed
+
+    run(scenario())
 
 
 @pytest.mark.parametrize(

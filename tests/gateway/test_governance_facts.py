@@ -55,6 +55,23 @@ def test_embeddings_have_no_answer_to_hold_for() -> None:
     assert facts_of(request({"input": "x" * 40}, operation="embedding"), Prices()).amounts.output_tokens == 0
 
 
+@pytest.mark.parametrize(
+    ("operation", "model", "body", "dollars"),
+    [
+        ("image", "openai/dall-e-3", {"prompt": "p"}, 0.12),  # the dearest size and quality
+        ("image", "openai/dall-e-2", {"prompt": "p", "n": 3}, 0.06),
+        ("image", "openai/dall-e-2", {"prompt": "p", "n": "many"}, 0.02),
+        ("image", "openai/dall-e-2", {"prompt": "p", "n": 10**9}, 2.0),
+        ("speech", "openai/tts-1", {"input": "x"}, 14 * 0.000015),  # a character for each byte of the body
+        ("chat", "openai/tts-1", {"input": "x"}, 0.0),
+        ("rerank", "cohere/rerank-v3.5", {"query": "q", "documents": ["a", "b"]}, 0.002),
+    ],
+)
+def test_what_is_paid_for_by_the_piece_is_held_for(operation: str, model: str, body: dict[str, Any], dollars: float) -> None:
+    found = facts_of(request(body, deployment(Terms(), model), operation=operation), Prices())
+    assert found.nano == pytest.approx(dollars * 10**9)
+
+
 def test_the_dearest_deployment_counts() -> None:
     cheap = deployment(Terms(input_rate=1, output_rate=1))
     body = {"max_tokens": 100}

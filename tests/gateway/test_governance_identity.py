@@ -200,7 +200,7 @@ def test_a_tag_that_is_blocked_stops_calls_of_keys_that_stay_known() -> None:
 
 def test_end_users_without_a_record_get_the_policys_budget() -> None:
     async def scenario() -> None:
-        policy = Policy(end_user_budgets=(Budget(nano=10),))
+        policy = Policy(end_users=Scope(kind="end_user", id="", budgets=(Budget(nano=10),)))
         governance, identity = await governed(Scope(kind="key", id="k"), policy=policy)
         asked = facts(nano=10, end_user="ann")
         assert not governance.ready(identity, asked)

@@ -205,16 +205,17 @@ def test_what_is_a_day_old_is_no_news() -> None:
 
 # ------------------------------------------------------------------------------------------------------------------- probes
 class Answering:
-    """A transport that answers every chat, and keeps what was asked."""
+    """A transport that answers every chat, and keeps what was asked. `usage`: what an answer tells of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, usage: bytes = b'{"prompt_tokens":8,"completion_tokens":2,"total_tokens":10}') -> None:
         self.asked: list[str] = []
+        self.usage = usage
 
     async def send(self, request: HttpRequest, timeouts: Timeouts) -> HttpResponse:
         self.asked.append(request.url)
         body = (
             b'{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant",'
-            b'"content":"pong"},"finish_reason":"stop"}],"usage":{"prompt_tokens":8,"completion_tokens":2,"total_tokens":10}}'
+            b'"content":"pong"},"finish_reason":"stop"}],"usage":' + self.usage + b"}"
         )
         return HttpResponse(status=200, headers=(("content-type", "application/json"),), body=body)
 
@@ -264,3 +265,12 @@ def test_the_cap_is_for_a_day() -> None:
     clock.now += 86400
     asyncio.run(probes.turn())
     assert len(transport.asked) == spent + 1
+
+
+def test_a_probe_that_tells_no_usage_is_paid_for_as_the_dearest() -> None:
+    probes, transport, _, clock = probing(every_seconds=1, dollars_a_day=5e-5)
+    transport.usage = b"null"
+    for _ in range(20):
+        asyncio.run(probes.turn())
+        clock.now += 2
+    assert len(transport.asked) == 2  # by its list for priority: 16 x 0.25 + 16 x 1.00 = 20 micro-dollars each

@@ -42,6 +42,9 @@ class Request:
     def header(self, name: bytes) -> bytes | None:
         return dict(self.headers).get(name)
 
+    def put_header(self, name: bytes, value: bytes) -> None:
+        self.headers = [(name, value)]
+
 
 def prompts() -> Prompts:
     _, policy = gateway_config.read("models: [{name: fast, model: openai/gpt-4o-mini, api_key: k}]", file="t", env={})
@@ -79,6 +82,22 @@ def test_on_messages_its_system_message_has_a_place_of_its_own() -> None:
         prepared("anthropic_messages", messages=HI, system="mine")
 
 
+def test_on_geminis_route_it_is_written_in_geminis_words_and_the_model_stays_in_the_path() -> None:
+    own = {"role": "user", "parts": [{"text": "hi"}]}
+    body, _ = prepared("gemini", contents=[own], generationConfig={"temperature": 0.1, "topK": 3})
+    assert body == {
+        "systemInstruction": {"parts": [{"text": "You speak of tea."}]},
+        "contents": [{"role": "user", "parts": [{"text": "Hello Ann"}]}, own],
+        "generationConfig": {"temperature": 0.1, "maxOutputTokens": 40, "seed": 7, "topK": 3},
+    }
+
+
+@pytest.mark.parametrize(("dialect", "field"), [("anthropic_messages", "system"), ("gemini", "systemInstruction")])
+def test_of_two_system_messages_none_is_dropped(dialect: str, field: str) -> None:
+    with pytest.raises(BadRequestError, match=f"{field}: stands beside"):
+        prepared(dialect, model="fast", **{field: {"parts": [{"text": "Be brief."}]}})
+
+
 def test_on_messages_the_parts_of_a_system_message_stay_parts() -> None:
     held = prompts()
     text = {"type": "text", "text": "Be brief."}
@@ -107,10 +126,10 @@ def test_a_version_is_chosen_by_label_or_number(chosen: dict[str, Any], said: An
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ({"prompt_id": "nope"}, "no prompt has the id"),
+        ({"prompt_id": "nope"}, "^prompt_id: no prompt has the id"),
         ({"prompt_id": 7}, "prompt_id"),
-        ({"prompt_label": "staging"}, "labelled 'staging'"),
-        ({"prompt_version": 9}, "no version 9"),
+        ({"prompt_label": "staging"}, "^prompt_label: no version of this prompt is labelled 'staging'"),
+        ({"prompt_version": 9}, "^prompt_version: this prompt has no version 9"),
         ({"prompt_variables": {"topic": "tea"}}, "prompt_variables: missing who"),
         ({"prompt_label": "production"}, "model: missing"),
     ],
@@ -133,6 +152,11 @@ def test_the_ledger_hears_of_it_beside_the_tags_that_are_there(
 ) -> None:
     _, exchange = prepared("openai_chat", headers, metadata=metadata)
     assert exchange.header(TAGS) == tags
+
+
+def test_a_label_that_was_asked_for_is_in_the_ledger_too() -> None:
+    _, exchange = prepared("openai_chat", model="fast", prompt_label="production")
+    assert exchange.header(TAGS) == b"prompt:g@1,prompt:g#production"
 
 
 def test_a_request_that_only_speaks_of_prompts_is_left_as_it_is() -> None:
@@ -176,6 +200,15 @@ def test_a_prompt_runs_on_the_other_faces(served: RunningGateway, stored: str, d
     assert streamed_text(events) == "Hello Ann"
     refused = ask(served.url, dialect, {**body, "prompt_variables": {}}, **KEY)
     assert (refused.status_code, "missing who" in refused.text) == (400, True)
+
+
+def test_a_prompt_runs_on_geminis_route(served: RunningGateway, stored: str) -> None:
+    with client(served.url) as session:
+        body = {"prompt_id": stored, "prompt_variables": {"who": "Ann"}}
+        answer = session.post("/v1beta/models/echo:generateContent", json=body, headers=KEY)
+        streamed = session.post("/v1beta/models/echo:streamGenerateContent?alt=sse", json=body, headers=KEY)
+    assert answer.json()["candidates"][0]["content"]["parts"] == [{"text": "Hello Ann"}]
+    assert (streamed.status_code, "Ann" in streamed.text) == (200, True)
 
 
 def test_who_has_no_key_learns_of_no_prompt(served: RunningGateway, stored: str) -> None:

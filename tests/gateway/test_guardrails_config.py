@@ -11,6 +11,7 @@ from dragoman.core.errors import ConfigurationError
 from dragoman.gateway.changes import changes
 from dragoman.gateway.config import read
 from dragoman.gateway.guardrails.base import Guard
+from dragoman.gateway.guardrails.presidio import PresidioGuard
 
 ENV = {"OPENAI_API_KEY": "sk-x"}
 OURS = "models: [{name: m, model: openai/gpt-x}]\nguardrails:\n"
@@ -58,7 +59,7 @@ def test_terms_are_those_of_the_entry() -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("{name: a, use: magic}", "dragoman.yaml:3: guardrails[0].use: expected one of regex, pii, secrets, "),
+        ("{name: a, use: magic}", "dragoman.yaml:3: guardrails[0].use: expected one of regex, pii, presidio, secrets, "),
         ("{name: a}", "dragoman.yaml:3: guardrails[0].use: expected one of"),
         ("just text", "dragoman.yaml:3: guardrails[0].use: expected one of"),
         ("{name: a, use: pii, kids: [email]}", "dragoman.yaml:3: guardrails[0].kids: unknown key; did you mean kinds?"),
@@ -68,13 +69,13 @@ def test_terms_are_those_of_the_entry() -> None:
         ("{name: a, use: pii, stage: during, action: mask}", "guardrails[0].stage: what is on its way cannot be masked"),
         ("{name: a, use: injection, action: mask}", "guardrails[0].action: injection judges a text as a whole"),
         ("{name: a, use: schema, stage: before}", "guardrails[0].stage: schema looks at answers: after"),
-        ("{name: a, use: schema, schema: {type: 7}}", "guardrails[0].schema: schema: 7 is not valid"),
-        ("{name: a, use: regex, patterns: {word: '('}}", "guardrails[0].patterns.word: patterns.word: no regular expression"),
+        ("{name: a, use: schema, schema: {type: 7}}", "guardrails[0].schema: 7 is not valid"),
+        ("{name: a, use: regex, patterns: {word: '('}}", "guardrails[0].patterns.word: no regular expression"),
         ("{name: a, use: regex, patterns: {}}", "guardrails[0].patterns"),
         ("{name: a, use: topics}", "guardrails[0]: expected denied or allowed topics"),
-        ("{name: a, use: topics, allowed: {x: [y]}, denied: {x: [y]}}", "guardrails[0].allowed: allowed: a topic is either"),
-        ("{name: a, use: http, url: 'ftp://x'}", "guardrails[0].url: url: expected http:// or https://"),
-        ("{name: a, use: http, url: 'https://u:p@x'}", "guardrails[0].url: url: expected"),
+        ("{name: a, use: topics, allowed: {x: [y]}, denied: {x: [y]}}", "guardrails[0].allowed: a topic is either"),
+        ("{name: a, use: http, url: 'ftp://x'}", "guardrails[0].url: expected http:// or https://"),
+        ("{name: a, use: http, url: 'https://u:p@x'}", "guardrails[0].url: expected"),
         ('{name: a, use: http, url: "https://x", headers: {a: "b\\nc"}}', "guardrails[0].headers"),
         ("{name: a, use: python, path: nowhere.Thing}", "guardrails[0]: nowhere.Thing cannot be loaded: ModuleNotFoundError"),
         ("{name: 'a b', use: pii}", "guardrails[0].name"),
@@ -108,6 +109,15 @@ def test_litellms_list_is_read() -> None:
     assert told(guards(litellm(both))) == [("g-mask", ("before",), "mask", False), ("g-block", ("before",), "block", False)]
 
 
+def test_litellms_presidio_is_its_service_where_the_address_is_given() -> None:
+    where = "presidio_analyzer_api_base: 'http://presidio.test:3000', presidio_anonymizer_api_base: 'http://anonymizer.test'"
+    params = f"{{guardrail: presidio, mode: pre_call, {where}, presidio_language: de, pii_entities_config: {{PERSON: BLOCK}}}}"
+    (guard,) = guards(litellm(params))
+    assert isinstance(guard, PresidioGuard)
+    assert told((guard,)) == [("g", ("before",), "block", False)]
+    assert told(guards(litellm(f"{{guardrail: presidio, mode: pre_call, {where}}}"))) == [("g", ("before",), "mask", False)]
+
+
 def test_litellms_classes_are_loaded_from_beside_the_file(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "class Mine:\n    def __init__(self, guardrail_name, **kw):\n        self.kw = kw\n", encoding="utf-8"
@@ -130,6 +140,8 @@ def test_litellms_classes_are_loaded_from_beside_the_file(tmp_path: Path) -> Non
             "{guardrail: presidio, pii_entities_config: {PERSON: MASK}}",
             "pii_entities_config.PERSON: expected MASK or BLOCK for one of",
         ),
+        ("{guardrail: presidio, output_parse_pii: true}", "litellm_params.output_parse_pii: this is not served of presidio"),
+        ("{guardrail: hide-secrets, detect_secrets_config: {}}", "litellm_params.detect_secrets_config: this is not served of"),
         ("7", "guardrails[0]: expected guardrail_name and litellm_params"),
     ],
 )
@@ -144,7 +156,7 @@ def test_a_file_with_guardrails_can_be_compared_and_tells_no_secret() -> None:
         "guardrails:\n  - {{name: a, use: http, url: 'https://{0}.test', headers: {{x-token: sk-{0}}}, timeout: {1}}}\n"
     )
     before, after = (
-        read(f"models: [{{name: m, model: openai/gpt-x}}]\n{text.format(*values)}", file="x.yaml", env=ENV)[0]
+        read(f"models: [{{name: m, model: openai/gpt-x}}]\n{text.format(*values)}", file="x.yaml", env=ENV)
         for values in (("one", 1), ("two", 2))
     )
     told = "\n".join(map(str, changes(before, after)))

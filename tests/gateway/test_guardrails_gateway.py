@@ -321,9 +321,11 @@ def test_beside_a_call_the_answer_waits_for_the_verdict(stream: bool) -> None:
 def test_a_judge_that_cannot_say_refuses_or_lets_pass_as_configured(problem: HttpResponse) -> None:
     entry = "{{name: rules, use: judge, model: judge, policy: x, on_failure: {}}}"
     choose = by_model(judge=problem, m=openai_answer("ok"))
-    refused = run(gateway(entry.format("closed"), choose=choose).chat("hi"))
-    assert refused.status == 503
-    assert "it cannot be checked at the moment" in refused.value["error"]["message"]
+    for stage, where in (("before", "request"), ("during", "request"), ("after", "answer")):
+        closed = entry.format("closed").replace("model", f"stage: {stage}, model")
+        refused = run(gateway(closed, choose=choose).chat("hi"))
+        assert refused.status == 503
+        assert f"rejected the {where}: it cannot be checked at the moment" in refused.value["error"]["message"]
     passed = run(gateway(entry.format("open"), choose=choose).chat("hi"))
     assert (passed.status, passed.head["x-dragoman-guardrails"]) == (200, "rules: not checked")
 

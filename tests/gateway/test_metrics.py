@@ -105,6 +105,24 @@ def test_what_is_spent_is_the_sum_of_the_prices(model: str) -> None:
         assert bench.value("dragoman_spend_usd_total", deployment=call.deployments[0].id) == pytest.approx(expected, abs=1e-8)
 
 
+def test_a_batch_is_counted_when_it_is_settled_at_the_price_of_batches() -> None:
+    bench = Bench()
+    usual, batched = bench.begin(), bench.begin()
+    batched.operation = "batch"
+    costs = []
+    for call in (usual, batched):
+        tried(call)
+        call.observers = (bench.metrics.settled,) if call is batched else call.observers
+        call.settle(Settlement(usage=USAGE))
+        cost = price(call, USAGE)
+        assert cost is not None
+        assert cost.dollars
+        costs.append(cost.dollars)
+    assert costs[1] == pytest.approx(costs[0] / 2)
+    assert bench.value("dragoman_spend_usd_total", deployment="fast-1") == pytest.approx(sum(costs), abs=1e-9)
+    assert bench.value("dragoman_tokens_total", deployment="fast-1", kind="input") == 2000
+
+
 def test_an_answer_of_two_deployments_is_counted_at_each() -> None:
     bench = Bench()
     call = bench.begin(stream=True)
@@ -290,6 +308,43 @@ def test_a_dead_worker_still_counts_but_nothing_is_in_flight_there(tmp_path: Pat
     total = added(WorkerFiles(tmp_path).others())
     assert total["dragoman_requests"] == {("chat", "fast", "openai_chat", "2xx"): [1.0]}
     assert "dragoman_requests_in_flight" not in total
+
+
+def test_those_that_have_ended_end_in_one_file(tmp_path: Path) -> None:
+    for _ in range(3):
+        bench = Bench()
+        bench.begin().settle(Settlement())
+        bench.begin()
+        dead = WorkerFiles(tmp_path)
+        dead._pid = _dead_pid()
+        dead.leave(bench.metrics.tables(), bench.metrics.current())
+    alive = WorkerFiles(tmp_path)
+    alive.leave(bench.metrics.tables(), bench.metrics.current())
+    reader = WorkerFiles(tmp_path)
+    before, much_later = added(reader.others()), time.time() + 1000
+    for now, left in ((time.time(), 4), (much_later, 2), (much_later, 2)):
+        reader.merge(now)
+        assert len(list(tmp_path.glob("*.metrics"))) == left
+        assert added(reader.others()) == before
+    assert (tmp_path / "ended.metrics").exists()
+    assert not list(tmp_path.glob("*.new"))
+
+
+def test_a_kill_while_they_are_merged_counts_nobody_twice(tmp_path: Path) -> None:
+    bench = Bench()
+    bench.begin().settle(Settlement())
+    dead = WorkerFiles(tmp_path)
+    dead._pid = _dead_pid()
+    dead.leave(bench.metrics.tables(), bench.metrics.current())
+    (left,) = tmp_path.glob("*.metrics")
+    content, reader = left.read_bytes(), WorkerFiles(tmp_path)
+    before = added(reader.others())
+    reader.merge(time.time() + 1000)
+    left.write_bytes(content)  # merged, and not removed any more
+    assert added(reader.others()) == before
+    reader.merge(time.time() + 1000)
+    assert added(reader.others()) == before
+    assert not left.exists()
 
 
 def _dead_pid() -> int:

@@ -16,7 +16,7 @@ from dragoman.core.chat import Usage
 from dragoman.core.errors import InternalServerError
 from dragoman.engine.call import Attempt
 from dragoman.gateway.observing.entries import LogsEntry
-from dragoman.gateway.observing.logs import HIDDEN, JsonLines, Redaction, RequestLines
+from dragoman.gateway.observing.logs import HIDDEN, NAMES, JsonLines, Redaction, RequestLines, learn, set_up
 from dragoman.gateway.observing.requests import Ended
 from support.demo_server import demo_server
 from support.gateway import gateway
@@ -138,6 +138,20 @@ def test_secrets_are_taken_out_wherever_they_stand(text: str, place: str) -> Non
     secret = next(part for part in (SECRET, "abcdefgh", "A123456789", "AKIAIOSF", "password", "=abcdef") if part in text)
     assert secret not in out.getvalue()
     assert HIDDEN in found["traceback" if place == "traceback" else "message"]
+
+
+def test_what_is_learnt_later_is_taken_out_too(capsys: pytest.CaptureFixture[str]) -> None:
+    before = {name: (logging.getLogger(name).handlers, logging.getLogger(name).level) for name in NAMES}
+    try:
+        set_up(LogsEntry(), ["the-first-secret"])
+        learn(["a-later-secret", "short"])
+        for name in NAMES:
+            logging.getLogger(name).error("the-first-secret, a-later-secret, short")
+    finally:
+        for name, (handlers, level) in before.items():
+            logging.getLogger(name).handlers = handlers
+            logging.getLogger(name).setLevel(level)
+    assert capsys.readouterr().err.count(f"{HIDDEN}, {HIDDEN}, short") == len(NAMES)
 
 
 def test_ordinary_words_stay() -> None:

@@ -191,7 +191,7 @@ router:
   content_policy_fallbacks: {a: [b]}
   max_fallbacks: 1
   cooldown: {failures: 3, seconds: 7, allowed: {timeout: 1}}
-  patience: 2
+  queue: {max_wait: 2}
   max_parallel: 9
 """)
     assert (found.strategy, found.group_strategy) == ("latency-based-routing", {"b": "least-busy"})
@@ -202,7 +202,7 @@ router:
         1,
     )
     assert (found.health.failures, found.health.base, found.health.allowed) == (3, 7, {"timeout": 1})
-    assert (found.patience, found.max_parallel, found.retry_share) == (2, 9, 0.2)
+    assert (found.queue.max_wait, found.max_parallel, found.retry_share) == (2, 9, 0.2)
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,37 @@ def test_two_workers_share_a_budget(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_where_nothing_happens_one_question_is_asked(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Told(MemoryStore):
+        def __getattribute__(self, name: str) -> Any:
+            found = super().__getattribute__(name)
+            if callable(found) and not name.startswith("_"):
+                asked.append(name)
+            return found
+
+    async def turn(shipping: Any) -> set[str]:
+        asked.clear()
+        await shipping.turn()
+        return set(asked)
+
+    async def scenario() -> None:
+        governance, shipping = await begin(journal=tmp_path, master_key=KEY, clock=lambda: NOW, pace=Pace(turn=60))
+        shipping.store = Told()
+        identity = governance.identify(header(), NOW)
+        assert identity is not None
+        assert await turn(shipping) == {"news"}
+        hold = governance.admit(identity, facts(nano=5), NOW)
+        assert await turn(shipping) == {"news", "share"}
+        governance.release(hold, NOW)
+        assert await turn(shipping) >= {"news", "ship", "share"}  # that nothing is held any more is told once
+        assert "share" not in await turn(shipping)
+        await shipping.stop()
+
+    asyncio.run(scenario())
+
+
 def test_a_change_by_one_worker_holds_in_the_other_after_its_turn(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'gateway.db'}"
 

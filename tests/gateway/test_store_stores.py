@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dragoman.core.chat import Usage
 from dragoman.core.errors import ConfigurationError, ConflictError, NotFoundError, ServiceUnavailableError
+from dragoman.gateway.governance.batches import StoredBatch
 from dragoman.gateway.governance.budgets import Budget, CounterKey, Increase
 from dragoman.gateway.governance.ledger import Row, Try
 from dragoman.gateway.governance.limits import Limit
 from dragoman.gateway.governance.scopes import Reference, Scope
 from dragoman.gateway.store import base
-from dragoman.gateway.store.base import Filter, Spending, Store
+from dragoman.gateway.store.base import Entry, Filter, Spending, Store
 from dragoman.gateway.store.memory import MemoryStore
-from dragoman.gateway.store.sql import open_store
+from dragoman.gateway.store.sql import engine_for, open_store
 from support.governing import NOW, change
 from support.postgres import fresh_database
 
@@ -167,6 +169,7 @@ def test_rows_come_back_whole_and_by_every_filter(run: Callable[[Scenario], None
         user="u",
         end_user="e",
         request_id="r",
+        session="s",
         tags=("a", "b"),
         usage=Usage(input_tokens=3, output_tokens=4, cache_read_tokens=1),
         cost=None,
@@ -182,6 +185,7 @@ def test_rows_come_back_whole_and_by_every_filter(run: Callable[[Scenario], None
             Filter(user="u"),
             Filter(end_user="e"),
             Filter(request_id="r"),
+            Filter(session="s"),
             Filter(tag="b"),
             Filter(since=NOW + 5),
         ):
@@ -243,6 +247,42 @@ def test_the_audit_log_is_a_chain(run: Callable[[Scenario], None]) -> None:
     run(scenario)
 
 
+def test_entries_come_back_as_they_went_in_and_are_changed_by_who_knows_them(run: Callable[[Scenario], None]) -> None:
+    first = Entry(kind="model", id="m", plain={"name": "ü", "deep": [1, None]}, sealed="s1", created=NOW + 1, created_by="k")
+    second = Entry(kind="credential", id="m", plain={}, sealed="s2", created=NOW)
+
+    def told(entry: Entry, action: str) -> base.Change:
+        return base.Change(at=NOW, actor="test", action=action, kind=entry.kind, id=entry.id)
+
+    async def scenario(store: Store) -> None:
+        for entry in (first, second):
+            await store.put_entry(entry, told(entry, "create"), over=None)
+        assert await store.entries() == [second, first]
+        assert await store.entries([first.reference, Reference("model", "n")]) == [first]
+        assert await store.entries([]) == []
+        changed = replace(first, sealed="s3", updated=NOW + 5)
+        await store.put_entry(changed, told(changed, "update"), over=first)
+        for entry, over, said in ((first, None, "is there already"), (first, first, "meanwhile")):
+            with pytest.raises(ConflictError, match=said):
+                await store.put_entry(entry, told(entry, "update"), over=over)
+        assert await store.entries([first.reference]) == [changed]
+        await store.delete_entry(second.reference, told(second, "delete"))
+        with pytest.raises(NotFoundError):
+            await store.delete_entry(second.reference, told(second, "delete"))
+        with pytest.raises(ConflictError, match="meanwhile"):
+            await store.put_entry(second, told(second, "update"), over=second)
+        lines = await store.changes(0)
+        assert [(line.kind, line.action) for line in lines] == [
+            ("model", "create"),
+            ("credential", "create"),
+            ("model", "update"),
+            ("credential", "delete"),
+        ]
+        assert base.broken(lines) is None
+
+    run(scenario)
+
+
 def test_workers_hear_what_others_hold_until_it_expires(run: Callable[[Scenario], None]) -> None:
     async def scenario(store: Store) -> None:
         key = CounterKey("team", "t", "", "30d#1")
@@ -251,6 +291,32 @@ def test_workers_hear_what_others_hold_until_it_expires(run: Callable[[Scenario]
         assert await store.share("w3", {}, NOW + 10, NOW) == {key: 130}
         assert await store.share("w1", {key: 5}, NOW + 20, NOW + 9) == {key: 30}
         assert await store.share("w3", {}, NOW + 20, NOW + 10) == {key: 5}  # w2 is dead: nothing of it is held any more
+
+    run(scenario)
+
+
+def test_there_are_news_as_long_as_there_is_something_to_tell(run: Callable[[Scenario], None]) -> None:
+    async def scenario(store: Store) -> None:
+        async def news(now: float = NOW, after: int = 0, since: float = NOW, worker: str = "w1") -> set[str]:
+            found = await store.news(worker, after=after, since=since, now=now)
+            return {name for name, there in found._asdict().items() if there}
+
+        key = CounterKey("team", "t", "", "")
+        assert await news() == set()
+        await store.create(WHOLE, change(WHOLE), DIGEST)
+        seen = await store.last_change()
+        assert (await news(), await news(after=seen)) == ({"changes"}, set())
+        await store.ship([row("a")], NOW)
+        assert (await news(after=seen), await news(after=seen, since=NOW + 1)) == ({"moved"}, set())
+        await store.share("w2", {key: 5}, NOW + 10, NOW)
+        for worker, now, there in (("w1", NOW + 9, {"held"}), ("w2", NOW + 9, set()), ("w1", NOW + 10, set())):
+            assert await news(now=now, after=seen, since=NOW + 1, worker=worker) == there
+        await store.share("w2", {}, NOW + 10, NOW)
+        open_ = StoredBatch(row=row("b", outcome="", held=3), owner="k", provider="openai", upstream="x", due=NOW + 5)
+        await store.put_batch(open_)
+        assert await news(after=seen, since=NOW + 1) == {"reserved"}
+        await store.end_batch(replace(open_, due=None, row=row("b")), NOW)
+        assert await news(after=seen, since=NOW + 1) == set()
 
     run(scenario)
 
@@ -329,3 +395,52 @@ def test_migrations_make_the_tables_that_the_code_uses(postgres: str, tmp_path: 
         return await differences(await fresh_database(postgres))
 
     assert asyncio.run(on_postgres()) == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_database_of_the_first_version_is_brought_forward_with_all_that_is_in_it(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    server = request.getfixturevalue("postgres") if kind == "postgresql" else ""
+
+    async def scenario() -> None:
+        url = await fresh_database(server) if server else f"sqlite:///{tmp_path / 'old.db'}"
+        engine = engine_for(url)
+        async with engine.begin() as connection:
+            await connection.run_sync(_of_the_first_version)
+        await engine.dispose()
+        store = await open_store(url)
+        try:
+            assert await store.scopes([WHOLE.reference]) == {WHOLE.reference: WHOLE}
+            assert await store.entries() == []
+            await store.create(Scope(kind="team", id="t"), change(WHOLE))
+            lines = await store.changes(0)
+            assert (len(lines), base.broken(lines)) == (2, None)
+        finally:
+            await store.close()
+
+    asyncio.run(scenario())
+
+
+def _of_the_first_version(connection: Any) -> None:
+    """A key and its line in the audit log, as version 0001 wrote them."""
+    import msgspec
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import text
+
+    from dragoman.gateway.store import migrations
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "0001")
+    fields = {name: getattr(WHOLE, name) for name in ("kind", "id", "alias", "organization", "team", "user", "created")}
+    names = ", ".join(f'"{name}"' for name in fields)
+    values = ", ".join(f":{name}" for name in fields)
+    record = msgspec.json.encode(WHOLE).decode()
+    connection.execute(text(f"INSERT INTO scopes ({names}, record) VALUES ({values}, :record)"), {**fields, "record": record})
+    line = msgspec.structs.asdict(base.sealed(change(WHOLE), base.FIRST_HASH))
+    del line["seq"]
+    names, values = ", ".join(line), ", ".join(f":{name}" for name in line)
+    connection.execute(text(f"INSERT INTO changes ({names}) VALUES ({values})"), line)

@@ -200,6 +200,7 @@ def test_metadata_that_old_programs_print() -> None:
     assert told["deployment_id"]
     assert told["response_cost"] > 0
     assert told["headers"]["x-ratelimit-remaining"] == "7"
+    assert "headers" not in model_that_says(answer_of(TextPart(text="hello"))).invoke("x").response_metadata
 
 
 def test_usage_in_standard_words() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -39,7 +41,6 @@ async def ask(model: Any) -> None:
 def test_no_call_blocks_the_loop(demo: RunningDemo) -> None:
     blockbuster = pytest.importorskip("blockbuster")
     made = models(demo)
-    asyncio.run(ask(made[0]))  # modules that are loaded at the first call are loaded now
 
     async def main() -> None:
         for model in made:
@@ -47,6 +48,27 @@ def test_no_call_blocks_the_loop(demo: RunningDemo) -> None:
 
     with blockbuster.blockbuster_ctx():
         asyncio.run(main())
+
+
+FIRST_CALLS = """
+import asyncio, sys
+from blockbuster import blockbuster_ctx
+from dragoman.langchain import ChatLiteLLM, LiteLLMEmbeddings
+place = {"api_base": sys.argv[1], "custom_llm_provider": "custom_openai", "api_key": "k"}
+model, embeddings = ChatLiteLLM(model="echo", **place), LiteLLMEmbeddings(model="embed", **place)
+async def main():
+    print((await model.ainvoke("hello there")).content, len(await embeddings.aembed_query("hello")) > 0)
+with blockbuster_ctx():
+    asyncio.run(main())
+"""
+
+
+def test_not_even_the_first_call_of_a_process_blocks_the_loop(demo: RunningDemo) -> None:
+    """What a call needs is loaded with the first model, which is made before."""
+    pytest.importorskip("blockbuster")
+    program = [sys.executable, "-c", FIRST_CALLS, demo.openai_url]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.stdout == "hello there True\n", done.stderr
 
 
 def test_no_call_runs_in_a_thread(demo: RunningDemo) -> None:

@@ -7,6 +7,8 @@ import json
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -28,9 +30,9 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import SecretStr, ValidationError
 
 import dragoman
-from dragoman import AsyncClient, Client
+from dragoman import AsyncClient, Client, Router
 from dragoman.core.http import HttpRequest, HttpResponse, TransportFailure
-from dragoman.langchain import ChatLiteLLM
+from dragoman.langchain import ChatLiteLLM, ChatLiteLLMRouter, GPTRouter
 from dragoman.transport.replay import Answer, AsyncReplayTransport, ReplayTransport
 from support.langchain import standard_answers
 
@@ -133,7 +135,6 @@ PRINTED = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Router.*api_version is not obeyed:UserWarning")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_documented_program(program: str, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(PROGRAMS[program], program, "exec"), {})
@@ -149,7 +150,9 @@ def test_in_a_chain_and_a_batch() -> None:
 SENT = {
     "temperature": (0.5, 0.5),
     "top_p": (0.5, 0.5),
+    "top_k": (3, 3),
     "max_tokens": (7, 7),
+    "max_completion_tokens": (7, 7),
     "seed": (1, 1),
     "stop": (["x"], ["x"]),
     "presence_penalty": (0.1, 0.1),
@@ -162,6 +165,7 @@ SENT = {
     "service_tier": ("flex", "flex"),
     "reasoning_effort": ("low", "low"),
     "modalities": (["text"], ["text"]),
+    "audio": ({"voice": "alloy", "format": "wav"}, {"voice": "alloy", "format": "wav"}),
     "response_format": ({"type": "json_object"}, {"type": "json_object"}),
 }
 
@@ -176,11 +180,18 @@ def test_a_parameter_of_the_constructor_is_sent_and_one_of_the_call_wins(name: s
     assert wire.body[name] == sent, "None means: not said"
 
 
+CLASSES: dict[str, Callable[..., Any]] = {
+    "ChatLiteLLM": partial(ChatLiteLLM, model="demo/echo"),
+    "ChatLiteLLMRouter": partial(
+        ChatLiteLLMRouter, router=Router(model_list=[{"model_name": "fast", "litellm_params": {"model": "demo/echo"}}])
+    ),
+    "GPTRouter": partial(GPTRouter, models_priority_list=["demo/echo"]),
+}
+
+
 @pytest.mark.parametrize(
     ("second", "field", "value"),
     [
-        ("model_name", "model", "openai/o3"),
-        ("base_url", "api_base", "https://x.test/v1"),
         ("timeout", "request_timeout", 3.0),
         ("stop_sequences", "stop", ["x"]),
         ("default_headers", "extra_headers", {"a": "b"}),
@@ -188,9 +199,39 @@ def test_a_parameter_of_the_constructor_is_sent_and_one_of_the_call_wins(name: s
         ("include_usage", "stream_usage", False),
     ],
 )
-def test_both_spellings(second: str, field: str, value: Any) -> None:
+@pytest.mark.parametrize("name", CLASSES)
+def test_both_spellings(name: str, second: str, field: str, value: Any) -> None:
+    assert getattr(CLASSES[name](**{second: value}), field) == value
+    assert getattr(CLASSES[name](**{field: value}), field) == value
+
+
+@pytest.mark.parametrize(
+    ("second", "field", "value"), [("model_name", "model", "openai/o3"), ("base_url", "api_base", "https://x.test/v1")]
+)
+def test_both_spellings_of_who_is_asked(second: str, field: str, value: Any) -> None:
     assert getattr(ChatLiteLLM(**{second: value}), field) == value
     assert getattr(ChatLiteLLM(**{field: value}), field) == value
+
+
+def test_an_effort_may_be_told_as_reasoning() -> None:
+    wire = Wire()
+    wire.model(reasoning={"effort": "low"}).invoke("x")
+    assert (wire.body["reasoning_effort"], "reasoning" in wire.body) == ("low", False)
+    wire.model(reasoning_effort="low").invoke("x", reasoning={"effort": "high"})
+    assert wire.body["reasoning_effort"] == "high"
+    assert ChatLiteLLM(reasoning={"effort": "low"}, reasoning_effort="high").reasoning_effort == "high"
+    more = {"effort": "low", "summary": "auto"}
+    assert ChatLiteLLM(reasoning=more).reasoning == more
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({}, True), ({"stream_usage": False}, False), ({"stream_options": {"include_usage": False}}, False)],
+)
+def test_a_stream_tells_its_usage_unless_that_is_not_wanted(given: dict[str, Any], told: bool) -> None:
+    assert any(chunk.usage_metadata for chunk in Wire().model(**given).stream("x")) is told
+    assert any(chunk.usage_metadata for chunk in Wire().model().stream("x", **given)) is told
+    assert Wire().model().invoke("x", **given).usage_metadata
 
 
 def test_model_name_wins_over_model_and_is_the_same() -> None:
@@ -200,10 +241,10 @@ def test_model_name_wins_over_model_and_is_the_same() -> None:
     assert model.model == "openai/c"
 
 
-def test_an_unknown_keyword_goes_to_the_provider_with_a_warning_that_names_its_neighbour() -> None:
-    wire = Wire()
+@pytest.mark.parametrize("name", CLASSES)
+def test_an_unknown_keyword_goes_to_the_provider_with_a_warning_that_names_its_neighbour(name: str) -> None:
     with pytest.warns(UserWarning, match=r"temprature is no field \(did you mean temperature\?\)"):
-        model = wire.model(temprature=0.3)
+        model = CLASSES[name](temprature=0.3)
     assert model.model_kwargs == {"temprature": 0.3}
 
 
@@ -348,6 +389,12 @@ def test_no_key_is_shown_by_an_error() -> None:
     with pytest.raises(ValidationError) as caught:
         ChatLiteLLM(api_key="sk-secret", proxy_base_url="x")
     assert "sk-secret" not in str(caught.value)
+
+
+def test_the_version_of_azures_api_is_asked_for() -> None:
+    wire = Wire()
+    wire.model("azure/gpt-4o", api_base="https://x.openai.azure.com", api_key="k", api_version="2024-06-01").invoke("x")
+    assert wire.requests[-1].url.endswith("/deployments/gpt-4o/chat/completions?api-version=2024-06-01")
 
 
 def test_organization_and_headers_are_sent() -> None:
@@ -501,13 +548,13 @@ def test_tokens_are_counted_without_a_download() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------------ copies
+@pytest.mark.filterwarnings("ignore:.*is in beta")
 def test_a_model_survives_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "from-the-environment")
     model = ChatLiteLLM(model="openai/gpt-4o", temperature=0.3, api_key="given", stop=["x"], model_kwargs={"min_p": 0.1})
-    with pytest.warns(match="beta"):
-        again: Any = load(
-            json.loads(dumps(model)), valid_namespaces=["dragoman"], allowed_objects=[ChatLiteLLM], secrets_from_env=True
-        )
+    again: Any = load(
+        json.loads(dumps(model)), valid_namespaces=["dragoman"], allowed_objects=[ChatLiteLLM], secrets_from_env=True
+    )
     assert again._identifying_params == model._identifying_params
     assert again.model_kwargs == {"min_p": 0.1}
     assert again.api_key.get_secret_value() == "from-the-environment"

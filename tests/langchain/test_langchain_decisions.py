@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
 from collections.abc import Iterator
@@ -42,6 +43,8 @@ ANSWERS = {
     },
 }
 JEV = "typesafe/jev-1.13.0"
+PICTURE = {"type": "image", "base64": "UE5H", "mime_type": "image/png"}
+SOUND = {"type": "audio", "base64": "UklG", "mime_type": "audio/wav"}
 
 
 class Upstream:
@@ -112,8 +115,13 @@ def test_a_state_of_any_kind_is_sent(state: Any, sent: Any) -> None:
 
 REFUSED: list[tuple[Any, str]] = [
     ({"state": "x", "questions": {"where": Box(instructions="the cat")}}, "questions.where: .* no boxes"),
-    ({"state": {"p": {"type": "image", "url": "https://x.test/a.png"}}, "questions": QUESTIONS}, "state: media"),
-    ({"state": [HumanMessage([{"type": "image", "url": "https://x.test/a.png"}])], "questions": QUESTIONS}, "state: media"),
+    ({"state": {"p": PICTURE}, "questions": QUESTIONS}, "state: pictures are read in a state of messages"),
+    ({"state": HumanMessage([PICTURE, SOUND]), "questions": QUESTIONS}, "state: .* text and pictures; it holds input_audio"),
+    ({"state": "x", "questions": {"q": Noul(instructions=[PICTURE])}}, "questions.q.instructions: pictures"),
+    (
+        {"state": HumanMessage([PICTURE]), "questions": {"q": Noul(instructions=[PICTURE])}},
+        "questions.q.instructions: pictures",
+    ),
     ({"state": "x", "questions": {}}, "questions"),
 ]
 
@@ -164,6 +172,118 @@ def test_a_chat_model_answers_by_a_schema() -> None:
     assert response.scores["severity"].legend == {0: "fine", 1: {"level": "odd"}, 2: "bad"}
 
 
+# --------------------------------------------------------------------------------------------------------------- pictures
+LISTED: list[dict[str, Any]] = [
+    {"type": "predicate", "name": "urgent", "probability": 0.9},
+    {
+        "type": "choice",
+        "name": "team",
+        "choice": "technical",
+        "confidence": 0.8,
+        "probabilities": [{"value": "billing", "probability": 0.2}, {"value": "technical", "probability": 0.8}],
+    },
+    {
+        "type": "score",
+        "name": "severity",
+        "score": 1.5,
+        "confidence": 0.6,
+        "probabilities": [{"value": level, "probability": odd} for level, odd in enumerate((0.1, 0.3, 0.6))],
+    },
+]
+ASKED = [
+    {"type": "predicate", "name": "urgent", "instructions": "Is it urgent?\nIt is true when: now\nIt is false when: later"},
+    {
+        "type": "choice",
+        "name": "team",
+        "instructions": "Whose is it?",
+        "choices": [{"value": "billing"}, {"value": "technical", "description": "bugs"}],
+    },
+    {
+        "type": "score",
+        "name": "severity",
+        "instructions": "How bad?",
+        "levels": [{"label": "fine"}, {"label": "1", "description": '{"level":"odd"}'}, {"label": "bad"}],
+    },
+]
+
+
+class OpenAI:
+    """Decisions, as OpenAI serves them."""
+
+    def __init__(self, answers: list[dict[str, Any]]) -> None:
+        self.answers = answers
+        self.asked: list[dict[str, Any]] = []
+
+    def __call__(self, request: HttpRequest) -> Answer:
+        assert request.url.endswith("/decisions")
+        self.asked.append(json.loads(request.body))
+        usage = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
+        told = {"id": "d", "model": "gpt-6-luna", "answers": self.answers, "usage": usage}
+        return HttpResponse(status=200, headers=(("content-type", "application/json"),), body=json.dumps(told).encode())
+
+    def model(self) -> GPTRouterDecisionModel:
+        env = {"OPENAI_API_KEY": "k"}
+        client = dragoman.Client(transport=ReplayTransport(choose=self), env=env)
+        async_client = dragoman.AsyncClient(transport=AsyncReplayTransport(choose=self), env=env)
+        return GPTRouterDecisionModel(model="openai/gpt-6-luna", client=client, async_client=async_client)
+
+
+SHOWN: Any = {"type": "input_image", "image_url": "data:image/png;base64,UE5H"}
+SEEN: list[tuple[Any, list[dict[str, Any]]]] = [
+    (HumanMessage([PICTURE]), [{"role": "user", "content": [SHOWN]}]),
+    (
+        [HumanMessage(["this", PICTURE]), AIMessage("A cat."), HumanMessage("Sure?")],
+        [
+            {"role": "user", "content": [{"type": "input_text", "text": "this"}, SHOWN]},
+            {"role": "assistant", "content": [{"type": "output_text", "text": "A cat."}]},
+            {"role": "user", "content": "Sure?"},
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("state", "sent"), SEEN)
+async def test_pictures_in_messages_are_asked_about_in_the_form_that_can_hold_them(state: Any, sent: Any) -> None:
+    upstream = OpenAI(LISTED)
+    model, request = upstream.model(), {"state": state, "questions": QUESTIONS}
+    for response in (model.invoke(request), await model.ainvoke(request)):  # type: ignore[arg-type]
+        assert told(response) == EXPECTED
+        assert (response.model, response.usage["total_tokens"]) == ("gpt-6-luna", 10)
+    for body in upstream.asked:
+        assert [{key: item[key] for key in ("role", "content")} for item in body["input"]] == sent
+        assert body["questions"] == ASKED
+
+
+def test_a_chat_model_is_shown_a_picture() -> None:
+    response = GPTRouterDecisionModel(model="demo/canned").invoke({"state": HumanMessage([PICTURE]), "questions": QUESTIONS})
+    assert response.choices["team"].choice in ("billing", "technical")
+    assert response.scores["severity"].legend == {0: "fine", 1: {"level": "odd"}, 2: "bad"}
+
+
+def test_no_decision_blocks_the_loop() -> None:
+    blockbuster = pytest.importorskip("blockbuster")
+    model = GPTRouterDecisionModel(model="demo/canned")
+
+    async def main() -> None:
+        for state in ("text", HumanMessage([PICTURE])):
+            assert (await model.ainvoke({"state": state, "questions": QUESTIONS})).answers
+
+    with blockbuster.blockbuster_ctx():
+        asyncio.run(main())
+
+
+def test_a_refusal_about_a_picture_is_an_error() -> None:
+    refused = [LISTED[0], {"type": "refusal", "name": "team"}, LISTED[2]]
+    with pytest.raises(ModelRefusalError, match="refused to answer 'team'"):
+        OpenAI(refused).model().invoke({"state": HumanMessage([PICTURE]), "questions": QUESTIONS})
+
+
+def test_what_cannot_be_said_beside_a_picture_is_a_warning() -> None:
+    seen = HumanMessage([PICTURE], name="Ann")
+    with pytest.warns(UserWarning, match=r"messages\[0\].name: messages have no name here"):
+        OpenAI(LISTED).model().invoke({"state": seen, "questions": QUESTIONS})
+
+
 # ------------------------------------------------------------------------------------------------------------ constructor
 def test_one_model_may_be_named_and_unknown_arguments_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPT_ROUTER_API_BASE", "http://127.0.0.1:9")
@@ -207,11 +327,11 @@ async def test_over_a_gateway(gateway: str, state: Any) -> None:
 
 def test_a_picture_is_shown_over_a_gateway(gateway: str) -> None:
     model = GPTRouterDecisionModel(model="openai/judge", gpt_router_api_base=gateway, gpt_router_api_key=KEY)
-    seen = HumanMessage([{"type": "text", "text": "this"}, {"type": "image", "base64": "UE5H", "mime_type": "image/png"}])
+    seen = HumanMessage([{"type": "text", "text": "this"}, PICTURE])
     assert model.invoke({"state": [seen], "questions": QUESTIONS}).nouls["urgent"].noul >= 0
-    sound = {"type": "audio", "base64": "UklG", "mime_type": "audio/wav"}
-    with pytest.raises(dragoman.BadRequestError, match="text and pictures"):
-        model.invoke({"state": [HumanMessage([sound])], "questions": QUESTIONS})
+    for state, problem in (([HumanMessage([SOUND])], "text and pictures"), ([seen, AIMessage("x")], "in human ones alone")):
+        with pytest.raises(dragoman.BadRequestError, match=problem):
+            model.invoke({"state": state, "questions": QUESTIONS})
 
 
 def test_a_wrong_key_at_a_gateway(gateway: str) -> None:

@@ -20,7 +20,7 @@ from dragoman.core.http import HttpResponse
 from dragoman.langchain import ChatLiteLLMRouter, LiteLLMEmbeddingsRouter
 from dragoman.transport.replay import ReplayTransport
 from support.demo_server import demo_server
-from support.langchain import SmallRouter, clients
+from support.langchain import SmallRouter, clients, standard_answers
 
 DEMO = [
     {"model_name": "fast", "litellm_params": {"model": "demo/echo"}},
@@ -43,6 +43,29 @@ def test_without_a_name_it_is_the_first_group() -> None:
     assert (told["model_name"], told["model_group"], told["model_provider"], told["attempts"]) == ("fast", "fast", "demo", 1)
     assert told["fallback_used"] is False
     assert told["deployment_id"]
+
+
+def test_the_documented_router_of_two_deployments_at_azure() -> None:
+    """Each at the address, with the key and at the version of the API that its entry names."""
+    places = {
+        name: {
+            "model": f"azure/{name}",
+            "api_key": f"k-{name}",
+            "api_version": version,
+            "api_base": f"https://{host}.openai.azure.com/",
+        }
+        for name, version, host in (("gpt-4.1", "2024-10-21", "one"), ("gpt-4o", "2024-06-01", "two"))
+    }
+    transport = ReplayTransport(choose=standard_answers)
+    entries = [{"model_name": name, "litellm_params": params} for name, params in places.items()]
+    llm = ChatLiteLLMRouter(router=Router(model_list=entries, transport=transport), model_name="gpt-4.1", temperature=0.1)
+    for name in places:
+        llm.set_default_model(name)
+        assert llm.invoke("hello").response_metadata["model_name"] == name
+    assert [(request.url, dict(request.headers)["api-key"]) for request in transport.requests] == [
+        ("https://one.openai.azure.com/openai/deployments/gpt-4.1/chat/completions?api-version=2024-10-21", "k-gpt-4.1"),
+        ("https://two.openai.azure.com/openai/deployments/gpt-4o/chat/completions?api-version=2024-06-01", "k-gpt-4o"),
+    ]
 
 
 def test_another_default_group() -> None:

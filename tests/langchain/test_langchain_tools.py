@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -217,12 +218,19 @@ def test_a_bad_answer_is_told_and_not_raised_with_include_raw() -> None:
     assert found["parsing_error"] is not None
 
 
-def test_parts_of_an_answer_while_it_streams() -> None:
-    model, _ = openai()
-    dicts = list(saying(TextPart(text='{"name": "Paris", "inhabitants": 3}')).with_structured_output(CityDict).stream("x"))
-    assert dicts[-1] == {"name": "Paris", "inhabitants": 3}
-    objects = list(model.with_structured_output(City).stream("x"))
-    assert isinstance(objects[-1], City)
+@pytest.mark.parametrize(("name", "method"), [("demo/json", "json_schema"), ("demo/tools", "function_calling")])
+def test_parts_of_an_answer_while_it_streams(name: str, method: Any) -> None:
+    model = ChatLiteLLM(model=name)
+    dicts = list(model.with_structured_output(CityDict, method=method).stream("x"))
+    assert dicts == [{}, {"name": ""}, {"name": "demo"}, {"name": "demo", "inhabitants": 1}]
+    objects: Any = list(model.with_structured_output(City, method=method).stream("x"))
+    assert (objects[0].name, objects[-1].name, objects[-1].inhabitants) == ("", "demo", 1)
+
+
+def test_parts_of_a_json_answer_while_it_streams() -> None:
+    found: Any = list(ChatLiteLLM(model="demo/json").with_structured_output(method="json_mode").stream("x y z"))
+    assert len(found) > 3
+    assert all(later["answer"].startswith(earlier.get("answer", "")) for earlier, later in pairwise(found))
 
 
 @pytest.mark.parametrize("ask", ["invoke", "stream"])

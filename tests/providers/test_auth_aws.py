@@ -191,3 +191,17 @@ def test_keys_that_end_soon_are_renewed_before(container: type[Container]):
     signed = authorizer.authorize(request(), target(), NOW)
     assert f"Credential={ACCESS}{container.asked}/" in header(signed.headers, "authorization")
     assert authorizer.ready(target(), NOW)
+
+
+def test_keys_that_a_target_brings_go_before_all_that_the_machine_has(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "OTHER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
+    brought = {"aws_access_key_id": ACCESS, "aws_secret_access_key": SECRET, "aws_session_token": TOKEN}
+    own = resolve("bedrock/m", env={"AWS_BEARER_TOKEN_BEDROCK": "not-for-this-one"}, secrets=brought)
+    assert own.api_key is None
+    assert SECRET not in repr(own)
+    authorizer = AwsAuthorizer()
+    assert not authorizer.ready(own, NOW), "the library is not loaded on an event loop"
+    assert authorizer.authorize(request(), own, NOW) == AwsAuthorizer(session(TOKEN)).authorize(request(), target(), NOW)
+    assert authorizer.ready(own, NOW)
+    assert "Credential=OTHER/" in header(authorizer.authorize(request(), target(), NOW).headers, "authorization")

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from msgspec.structs import replace
 
 from dragoman.core import json as codec
 from dragoman.core.errors import AuthenticationError, ConfigurationError
@@ -132,6 +133,18 @@ def test_a_token_is_kept_until_shortly_before_it_ends(account: str, token_server
     assert not authorizer.ready(target(), now + 3310)
     assert header(authorizer.authorize(REQUEST, target(), now + 3310).headers, "authorization") == "Bearer token-2"
     assert len(token_server.asked) == 2
+
+
+def test_an_account_that_a_target_brings_has_a_token_of_its_own(account: str, token_server: TokenServer):
+    authorizer, now = GoogleAuthorizer(env={"VERTEXAI_CREDENTIALS": account}), time.time()
+    other = account.replace("robot@", "android@")
+    own = resolve("vertex_ai/gemini-2.5-flash", env=PLACE, secrets={"vertex_credentials": other})
+    for _ in range(2):
+        for asked, token in ((own, "token-1"), (target(), "token-2")):
+            assert header(authorizer.authorize(REQUEST, asked, now).headers, "authorization") == f"Bearer {token}"
+            assert authorizer.ready(asked, now)
+    assert [claims["iss"].partition("@")[0] for claims in token_server.asked] == ["android", "robot"]
+    assert not authorizer.ready(replace(own, secrets={"vertex_credentials": account}), now)
 
 
 def test_a_header_that_was_there_is_replaced(account: str):

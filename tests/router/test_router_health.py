@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.core import errors as e
-from dragoman.router.health import Health, HealthPolicy, admits, record, success_rate
+from dragoman.router.health import Health, HealthPolicy, admits, hear, record, success_rate
 from dragoman.router.health import begin as begin_probe
 from dragoman.router.outcome import KINDS, Outcome, kind_of
 from support.routing import BAD, FAILED, REFUSED, TOO_LONG, begin, fail_until_out, limited, place, play, policy
@@ -257,3 +257,27 @@ def test_a_bad_request_leaves_everybody_in(error: e.CallError) -> None:
     for _ in range(50):
         play(begin(router), error)
     assert {row["state"] for row in router.explain(0.0)} == {"in"}
+
+
+@pytest.mark.parametrize(
+    ("before", "why", "told", "room", "seconds"),
+    [
+        (0, "server", False, True, 8.0),
+        (0, "server", False, False, 0.0),
+        (0, "credential", False, False, 8.0),
+        (0, "rate_limit", True, False, 8.0),
+        (0, "of a later version", False, False, 0.0),
+        (5, "server", False, False, 8.0),
+        (30, "server", False, True, 30.0),
+    ],
+    ids=["a guess", "the cap", "a credential", "a named wait", "an unknown reason", "out for less", "out for longer"],
+)
+def test_what_another_process_took_out_is_out_here_as_long(
+    before: int, why: str, told: bool, room: bool, seconds: float
+) -> None:
+    health = Health()
+    if before:
+        feed(health, "rate_limit", 100.0, retry_after=float(before))
+    assert hear(health, why, told=told, seconds=8.0, now=100.0, room=room) is (seconds == 8.0)
+    assert out_for(health, 100.0) == seconds
+    assert health.strikes == 0

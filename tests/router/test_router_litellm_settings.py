@@ -83,6 +83,6 @@ def test_what_is_wrong_is_told(given: dict[str, Any], message: str) -> None:
 
 
 def test_what_is_not_obeyed_is_told_and_what_is_for_calls_handed_on() -> None:
-    found = read_arguments({"redis_url": "redis://x", "cache_responses": False, "timeout": 20, "model_list": []})
-    assert found.warnings == ("Router: redis_url is not obeyed: one process keeps its own state",)
-    assert found.rest == {"redis_url": "redis://x", "cache_responses": False, "timeout": 20, "model_list": []}
+    found = read_arguments({"caching_groups": [("a", "b")], "redis_url": "redis://x", "timeout": 20, "model_list": []})
+    assert found.warnings == ("Router: caching_groups is not obeyed: an answer is kept under the group that was asked",)
+    assert found.rest == {"redis_url": "redis://x", "timeout": 20, "model_list": []}

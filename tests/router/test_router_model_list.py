@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -135,7 +136,27 @@ WRONG = {
     ),
     "secret of a cloud": (
         entry(aws_secret_access_key="x"),
-        r"litellm_params.aws_secret_access_key: .* through the environment",
+        r"litellm_params: aws_secret_access_key: openai does not take this; pass api_key",
+    ),
+    "half a secret of a cloud": (
+        entry(model="bedrock/m", aws_secret_access_key="x"),
+        r"litellm_params: aws_access_key_id: missing; aws_access_key_id, aws_secret_access_key belong together",
+    ),
+    "a secret of a cloud for elsewhere": (
+        entry(model="bedrock/m", aws_access_key_id="x", aws_secret_access_key="x", api_base="https://x.example"),
+        r"litellm_params: aws_access_key_id: is for .* only, not for https://x.example",
+    ),
+    "two kinds of keys": (
+        entry(model="bedrock/m", aws_access_key_id="x", aws_secret_access_key="x", api_key="x"),
+        r"litellm_params: api_key: goes before aws_access_key_id, aws_secret_access_key; leave one out",
+    ),
+    "a secret that no header can carry": (
+        entry(model="bedrock/m", aws_access_key_id="x", aws_secret_access_key="x", aws_session_token="a\nb"),
+        r"litellm_params: aws_session_token: it holds a line break",
+    ),
+    "a role of a cloud": (
+        entry(model="bedrock/m", aws_role_name="x"),
+        r"litellm_params.aws_role_name: .* through the environment",
     ),
     "stars": (entry("a*b*", "openai/*"), r"model_list\[0\].model_name: 'a\*b\*': a pattern has one \*"),
     "key for anybody": (entry("*", "*", api_key="sk-x"), r"litellm_params.model: '\*' may be any provider, so its key"),
@@ -182,6 +203,31 @@ def test_what_is_not_obeyed_is_told_and_kept_from_the_provider() -> None:
     ]
     ((deployment,),) = found.groups.values()
     assert deployment.terms.defaults == {"temperature": 0}
+
+
+AZURE = {"model": "azure/gpt-4o", "api_base": "https://x.openai.azure.com", "api_version": "2024-06-01"}
+
+
+@pytest.mark.parametrize(
+    ("given", "version"),
+    [
+        ({}, "2024-06-01"),
+        ({"api_version": date(2024, 6, 1)}, "2024-06-01"),  # what YAML makes of it
+        ({"api_version": None}, "2024-10-21"),
+    ],
+)
+def test_the_version_of_an_api_is_asked_for_where_a_request_names_one(given: dict[str, Any], version: str) -> None:
+    found = read(entry(**{"api_key": "k"} | AZURE | given))
+    ((deployment,),) = found.groups.values()
+    assert deployment.target.provider.paths["chat"].endswith(f"/chat/completions?api-version={version}")
+    assert found.warnings == ()
+
+
+def test_a_version_that_no_request_names_is_told() -> None:
+    (told,) = read(entry(api_key="k", **AZURE | {"api_base": "https://x.openai.azure.com/openai/v1"})).warnings
+    assert told == "model_list[0].litellm_params.api_version is not obeyed: requests to this provider name none"
+    with pytest.raises(ConfigurationError, match="api_version: expected a text such as '2024-10-21'"):
+        read(entry(api_key="k", **AZURE | {"api_version": "1?x=y"}))
 
 
 def test_a_list_reads_the_same_again_from_its_entries() -> None:

@@ -11,10 +11,11 @@ from dragoman.core.errors import ConfigurationError, NotFoundError
 from dragoman.router.balance import SimpleShuffle
 from dragoman.router.direct import Exhausted
 from dragoman.router.fallback import Fallbacks, read_hops
+from dragoman.router.guarded import Guarded
 from dragoman.router.model_list import read_model_list
 from dragoman.router.policy import MAX_RESOLVED, Policy
 from dragoman.router.retry import RetryPolicy
-from dragoman.router.session import Guarded, Session
+from dragoman.router.session import Session
 from dragoman.router.state import RequestFacts, Settings
 from support.routing import FAILED, begin, fail_until_out, listed, place, play, policy
 

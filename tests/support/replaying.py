@@ -17,7 +17,7 @@ from support.recordings import Entry, Exchange
 # ------------------------------------------------------------------------------------------------------- whose dialect it is
 OF_KIND = {
     "chat": "openai_chat",
-    "agents_completions": "openai_chat",
+    "agents_completions": "mistral_agents",
     "responses": "openai_responses",
     "responses_get": "openai_responses",
     "responses_input_tokens": "openai_count_tokens",
@@ -36,6 +36,7 @@ OF_KIND = {
     "rerank": "jina_rerank",
     "rerank_v2": "cohere_rerank",
     "moderations": "openai_moderations",
+    "ocr": "mistral_ocr",
     "images_generations": "openai_images",
     "images_edits": "openai_image_edits",
     "images_variations": "openai_image_variations",
@@ -115,7 +116,6 @@ NOT_IN_THE_ROW = {
 NOT_SPOKEN = {
     "agents": "Mistral's stored agents are no call to a model",
     "assistants": "an API that OpenAI has switched off for the Responses API",
-    "batches": "calls that are answered later, by files: no dialect speaks them",
     "caches": "Google's stored prefixes are no call to a model",
     "chat_v1": "an API that Cohere has switched off for v2",
     "collections": "Replicate's catalogue is no call to a model",
@@ -123,13 +123,11 @@ NOT_SPOKEN = {
     "conversations": "OpenAI's stored conversations are no call to a model",
     "embed_v1": "an API that Cohere has switched off for v2",
     "file_search": "Google's stored files are no call to a model",
-    "files": "stored files: no dialect speaks them",
     "fine_tuning": "training is no call to a model",
     "generate_v1": "an API that Cohere has switched off for chat",
     "guardrail": "judging alone is no operation at Bedrock's row",
     "interactions": "a second API of models that answer generateContent",
     "model_info": "Hugging Face's catalogue is no call to a model",
-    "ocr": "reading pages is no operation of the engine",
     "predictions_cancel": "a prediction that is given up has no answer",
     "rerank_v1": "an API that Cohere has switched off for v2",
     "responses_compact": "a shortened conversation is no answer",
@@ -196,7 +194,7 @@ def _single_task(exchange: Exchange) -> str | Unspoken:
         return "huggingface_rerank"
     if isinstance(answer, list) and isinstance(answer[0], float):
         return "huggingface_embeddings"
-    if isinstance(inputs, str | list) and "score" not in str(answer):
+    if isinstance(inputs, str | list) and "'score" not in str(answer):
         return "huggingface_completions"
     return Unspoken("classes, pictures and tables are no operations of the engine")
 
@@ -218,12 +216,28 @@ def _listed(exchange: Exchange) -> str | Unspoken:
     return OF_PROVIDER.get((provider, "models"), "openai_models")
 
 
+_OWN_FILES = Unspoken("files of Google's own kind are asked for by nobody but its own client, through the pass-through")
+_OWN_BATCHES = Unspoken("a provider's own kind of batches, which its own client asks for through the pass-through")
+
+
+def _filed(exchange: Exchange) -> str | Unspoken:
+    if "/content" in exchange.data["request"]["url"] and exchange.status == 200:
+        return Unspoken("what is in a file is handed on as it is")
+    return {"anthropic": "anthropic_files", "gemini": _OWN_FILES}.get(exchange.data["provider"], "openai_files")
+
+
+def _batched(exchange: Exchange) -> str | Unspoken:
+    return {"anthropic": "anthropic_batches", "openai": "openai_batches"}.get(exchange.data["provider"], _OWN_BATCHES)
+
+
 BY_REQUEST: dict[str, Callable[[Exchange], str | Unspoken]] = {
     "invoke": _invoked,
     "hf_task": _single_task,
     "predictions_create": _predicted,
     "predictions_get": _predicted,
     "models": _listed,
+    "files": _filed,
+    "batches": _batched,
 }
 
 # -------------------------------------------------------------------------------------------------------------- the replay
@@ -231,7 +245,7 @@ ASKED_FOR_NOTHING = {"llamacpp-rerank-plain-94c600c5": "the best 0 of the docume
 HOLDS_A_FAILURE = {"error_in_200", "stream_error", "finish_error", "content_filter"}
 """Kinds whose answer with status 200 may be a failure that the dialect must tell as one."""
 
-ANSWERED = ("choices", "embeddings", "images", "results", "audio", "text", "input_tokens", "models")
+ANSWERED = "choices embeddings images results audio text input_tokens models pages files batches".split()
 """Where the answer of an operation has what was asked for."""
 
 
@@ -272,6 +286,9 @@ def _stream(entry: Entry, exchange: Exchange, dialect: Any) -> str | None:
 
 def _answer(exchange: Exchange, dialect: Any) -> str | None:
     body = exchange.response_bytes
+    if exchange.data["request"]["url"].endswith("/results"):
+        results = [dialect.read_result(line) for line in body.splitlines()]
+        return None if results else "results with nothing in them"
     if hasattr(dialect, "poll") and dialect.poll(HttpResponse(status=exchange.status, body=body)) is not None:
         return None
     read = dialect.decode_response

@@ -65,8 +65,11 @@ class DiskStore(SlowStore):
 
     def clear(self) -> None:
         self.flush()
-        with self._lock, closing(self._connect()) as writing, writing:
-            writing.execute("DELETE FROM answers")
+        try:
+            with self._lock, closing(self._connect()) as writing, writing:
+                writing.execute("DELETE FROM answers")
+        except sqlite3.Error as problem:
+            logger.warning("The cache in %s cannot be cleared, what it holds is still given: %s", self._path, problem)
 
     def close(self) -> None:
         super().close()

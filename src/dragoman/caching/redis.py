@@ -49,9 +49,9 @@ class Breaker:
             self._again = self._clock() + self._wait
 
     def worked(self) -> None:
-        if self._wait:
-            with self._lock:
-                self._wait = self._again = 0.0
+        with self._lock:
+            failed, self._wait, self._again = self._wait, 0.0, 0.0
+        if failed:
             logger.warning("The cache at %s is back", self._name)
 
 

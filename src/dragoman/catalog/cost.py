@@ -28,7 +28,7 @@ WIDER = {
     "output_audio": "output",
     "output_image": "output",
 }
-"""Kind -> the kind whose rate holds where it has none."""
+"""Kind -> the kind whose rate holds where it has none. Images of a size or quality without one ("image hd") are `image`."""
 
 TIERS = {
     "auto": "",
@@ -94,8 +94,9 @@ def cost(
 ) -> Cost:
     """What a call cost.
 
-    `service_tier` is the provider's word from the answer, else from the request; `units` counts what is no token (image,
-    second, character, page, query); `minute` of the UTC day chooses between peak and other hours where a provider has them.
+    `service_tier` is the provider's word from the answer, else from the request; `units` counts what is no token (image or
+    "image hd 1024x1792", second, character, page, query); `minute` of the UTC day chooses between peak and other hours where
+    a provider has them.
     """
     if model.provider in FREE and not model.priced:
         return Cost(nano_dollars=0, reason=f"{model.provider} runs inside this process")
@@ -154,45 +155,60 @@ class _Bill:
     def _rate(self, asked: str) -> int:
         kind = asked
         while (rate := self._listed(kind)) is None:
-            if kind not in WIDER:
+            wider = WIDER.get(kind, kind.partition(" ")[0])
+            if wider == kind:
                 raise _NoRateError(asked.replace("_", " "))
-            kind = WIDER[kind]
-        if asked not in {kind, "reasoning"}:
+            kind = wider
+        if asked not in {kind, "reasoning"} and (" " not in asked or self._sorted(kind)):
             self.notes.append(f"{asked} has no rate of its own and costs what {kind} costs")
         return rate
 
+    def _sorted(self, kind: str) -> bool:
+        """Whether it has prices by size or quality."""
+        return any(listed.startswith(f"{kind} ") for tariff in self._lists for listed in tariff.rates)
+
     def _listed(self, kind: str) -> int | None:
         """The rate in the list of the mode, else in the usual one."""
-        return next((_stepped(tariff, kind, self._prompt) for tariff in self._lists if kind in tariff.rates), None)
+        for tariff in self._lists:
+            if kind in tariff.rates:
+                return _stepped(tariff, kind, self._prompt)
+        return None
 
 
-def _split(usage: Usage) -> Iterator[tuple[str, int]]:
+def _split(usage: Usage) -> list[tuple[str, int]]:
     """The tokens in kinds that do not overlap. A share that would not fit (cached audio) is counted as cached."""
     long = min(usage.cache_write_1h_tokens, usage.cache_write_tokens)
-    yield from _shares(
+    into = _shares(
         usage.input_tokens,
-        cache_read=usage.cache_read_tokens,
-        cache_write=usage.cache_write_tokens - long,
-        cache_write_1h=long,
-        input_audio=usage.input_audio_tokens,
-        input_image=usage.input_image_tokens,
-        input=usage.input_tokens,
+        (
+            ("cache_read", usage.cache_read_tokens),
+            ("cache_write", usage.cache_write_tokens - long),
+            ("cache_write_1h", long),
+            ("input_audio", usage.input_audio_tokens),
+            ("input_image", usage.input_image_tokens),
+            ("input", usage.input_tokens),
+        ),
     )
-    yield from _shares(
+    return into + _shares(
         usage.output_tokens,
-        reasoning=usage.reasoning_tokens,
-        output_audio=usage.output_audio_tokens,
-        output_image=usage.output_image_tokens,
-        output=usage.output_tokens,
+        (
+            ("reasoning", usage.reasoning_tokens),
+            ("output_audio", usage.output_audio_tokens),
+            ("output_image", usage.output_image_tokens),
+            ("output", usage.output_tokens),
+        ),
     )
 
 
-def _shares(total: int, **kinds: int) -> Iterator[tuple[str, int]]:
-    """Of each kind what is left for it; the last one takes the rest."""
-    for kind, tokens in kinds.items():
-        share = max(0, min(tokens, total))
-        total -= share
-        yield kind, share
+def _shares(total: int, kinds: tuple[tuple[str, int], ...]) -> list[tuple[str, int]]:
+    """Of each kind that there is, what is left for it; the last one takes the rest."""
+    found = []
+    for kind, tokens in kinds:
+        if tokens > 0 and total > 0:
+            share = min(tokens, total)
+            total -= share
+            found.append((kind, share))
+    return found
 
 
 def _stepped(tariff: Tariff, kind: str, prompt: int) -> int:

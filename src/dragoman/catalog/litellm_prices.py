@@ -134,7 +134,8 @@ def _tariffs(name: str, fields: Mapping[str, Any]) -> tuple[dict[str, Tariff], t
             unread.append(Warning(field=f"{name}.{field}", message="this price is not understood, and is not charged"))
             continue
         if value is not None:
-            rates.setdefault(mode, {}).setdefault(above, {})[kind] = _rate(name, field, value)
+            listed = rates.setdefault(mode, {}).setdefault(above, {})
+            listed[kind] = max(_rate(name, field, value), listed.get(kind, 0))  # two fields may mean one kind, and one be 0
     return {mode: _tariff(steps) for mode, steps in rates.items()}, tuple(unread)
 
 

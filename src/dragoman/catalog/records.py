@@ -23,7 +23,10 @@ KINDS = frozenset(
     image second character page annotated_page query web_search file_search message call
     """.split()
 )
-"""What a rate may be for: tokens of a kind; from `image` on, units that are no tokens. `cache_write` lives five minutes."""
+"""What a rate may be for: tokens of a kind; from `image` on, units that are no tokens. `cache_write` lives five minutes.
+
+An image may be of a quality and a size: "image", "image hd", "image 1024x1792", "image hd 1024x1792".
+"""
 
 MODES = frozenset({"batch", "flex", "priority", "fast", "thinking", "peak"})
 """Other price lists of a model: service tiers and batches by choice; `thinking` and `peak` by what happened."""

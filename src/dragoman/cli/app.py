@@ -12,6 +12,9 @@ from dragoman.cli.keys import keys
 from dragoman.cli.ledger import ledger
 from dragoman.cli.local import local
 from dragoman.cli.simulate import simulate
+from dragoman.cli.stored import reseal
+from dragoman.cli.teams import teams
+from dragoman.cli.usage import usage
 
 
 @click.group(no_args_is_help=True)
@@ -26,6 +29,9 @@ app.add_command(demo_upstream)
 app.add_command(explain)
 app.add_command(diff)
 app.add_command(simulate)
+app.add_command(reseal)
+app.add_command(teams)
+app.add_command(usage)
 
 
 @app.command()
@@ -65,7 +71,9 @@ def chat(model: str, system: str | None) -> None:
 @config_option
 @click.option("--providers", is_flag=True, help="List the providers instead.")
 def models(config: str | None, *, providers: bool) -> None:
-    """List the models a gateway would serve, or with --providers every provider and whether its key is set."""
+    """List the models a gateway would serve, those of its database too, or with --providers every provider and whether its key
+    is set.
+    """
     from dragoman.providers.registry import missing_keys  # noqa: PLC0415 - only this command lists them
     from dragoman.providers.table import ROWS  # noqa: PLC0415 - as above
 
@@ -74,10 +82,14 @@ def models(config: str | None, *, providers: bool) -> None:
             missing = missing_keys(row, os.environ)
             click.echo(f"{row.name:<22} {'ready' if not missing else 'needs ' + ' or '.join(missing)}")
         return
+    from dragoman.cli.stored import stored_models  # noqa: PLC0415 - as above
     from dragoman.gateway.config import load  # noqa: PLC0415 - as above
 
-    for name in load(config, env=os.environ)[1].names:
+    found, policy = load(config, env=os.environ)
+    for name in policy.names:
         click.echo(name)
+    for entry in stored_models(found.governance.database) if found.governance else ():
+        click.echo(f"{entry.plain['model_name']}  (stored, id {entry.id})")
 
 
 @app.command()
@@ -93,6 +105,6 @@ def check(config: str | None, workers: int | None) -> None:
     for name in policy.names:
         targets = [deployment.target for deployment in policy.deployments if deployment.group == name]
         click.echo(f"{name}: {', '.join(f'{target.provider.name}/{target.model}' for target in targets)}")
-    for note in advice(gateway.config, workers or gateway.config.server.workers):
+    for note in advice(gateway.config, gateway.policy, workers or gateway.config.server.workers):
         click.echo(f"note: {note}")
     click.echo(f"{config or 'the built-in configuration'} is good: {len(policy.names)} models")

@@ -51,12 +51,13 @@ def explain(request: BinaryIO, config: str | None) -> None:
 def diff(before: str, after: str) -> None:
     """What is different in another configuration, and what of it a running gateway cannot take up without a restart.
 
-    Both are checked as a start would check them. No secret is shown. The exit status is 1 where something differs.
+    Either may be a config.yaml of LiteLLM's. Both are checked as a start would check them. No secret is shown. The exit status
+    is 1 where something differs.
     """
     from dragoman.gateway.changes import changes  # noqa: PLC0415 - as above
     from dragoman.gateway.config import load  # noqa: PLC0415 - as above
 
-    old, new = (load(path, env=os.environ)[0] for path in (before, after))
+    old, new = (load(path, env=os.environ) for path in (before, after))
     found = changes(old, new)
     for change in found:
         click.echo(str(change))

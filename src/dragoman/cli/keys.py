@@ -55,7 +55,7 @@ def create(database: str, models: tuple[str, ...], *, admin: bool, **fields: Any
         named["models"] = list(models)
     if admin:
         named |= {"user_role": "proxy_admin", "key_type": "management"}
-    made = _run(database, lambda desk, ask: handlers.create(desk, ask, Asked(**named)))
+    made = run(database, lambda desk, ask: handlers.create(desk, ask, Asked(**named)))
     click.echo(made["key"])
     click.echo(f"id {made['token_id']}; keep the key now, it is not shown again", err=True)
 
@@ -81,7 +81,7 @@ def list_keys(database: str, team: str, user: str) -> None:
     from dragoman.gateway.admin import keys as handlers  # noqa: PLC0415 - as above
 
     query = {"team_id": team, "user_id": user, "size": "1000", "return_full_object": "true"}
-    found = _run(database, handlers.listed, query=query)
+    found = run(database, handlers.listed, query=query)
     for key in found["keys"]:
         budget = "" if key["max_budget"] is None else f" of ${key['max_budget']:g}"
         state = "blocked" if key["blocked"] else f"until {key['expires']}" if key["expires"] else "good"
@@ -100,12 +100,12 @@ def revoke(database: str, key: str) -> None:
     from dragoman.core import json  # noqa: PLC0415 - as above
     from dragoman.gateway.admin import keys as handlers  # noqa: PLC0415 - as above
 
-    gone = _run(database, handlers.delete, body=json.encode({"keys": [key]}))
+    gone = run(database, handlers.delete, body=json.encode({"keys": [key]}))
     click.echo(f"deleted {', '.join(gone['deleted_keys'])}")
 
 
-def _run(database: str, handler: Callable[[Desk, Ask], Awaitable[Any]], **asked: Any) -> Any:
-    """One handler of the admin API over this database."""
+def run(database: str, handler: Callable[[Desk, Ask], Awaitable[Any]], **asked: Any) -> Any:
+    """What a handler of the admin API answers over this database. `asked` are fields of its `Ask`."""
     from dragoman.gateway.admin.desk import Ask, Desk  # noqa: PLC0415 - as above
     from dragoman.gateway.governance.identity import Identity  # noqa: PLC0415 - as above
     from dragoman.gateway.governance.scopes import RIGHTS, Scope  # noqa: PLC0415 - as above

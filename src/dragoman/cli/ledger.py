@@ -32,7 +32,7 @@ def verify(database: str, journal: Path | None) -> None:
     """
     from dragoman.gateway.store.audit import Audit, audit  # noqa: PLC0415 - only this command needs the gateway
 
-    found: Audit = _with_store(database, lambda store: audit(store, journal))
+    found: Audit = with_store(database, lambda store: audit(store, journal))
     if journal is not None:
         click.echo(f"journal: {found.journalled} rows ended, {found.waiting} of them wait to be shipped; {found.open} are open")
     click.echo(f"database: {found.rows} rows, charged {found.charged} in all")
@@ -59,7 +59,7 @@ def export(database: str, output: IO[str], *, as_csv: bool, **chosen: Any) -> No
 
     times = {name: at.replace(tzinfo=UTC).timestamp() for name in ("since", "until") if (at := chosen.pop(name))}
     found = Filter(**chosen, **times)
-    _with_store(database, lambda store: _write(store.each(found), output, as_csv=as_csv))
+    with_store(database, lambda store: _write(store.each(found), output, as_csv=as_csv))
 
 
 async def _write(rows: AsyncIterator[Row], output: IO[str], *, as_csv: bool) -> None:
@@ -71,7 +71,7 @@ async def _write(rows: AsyncIterator[Row], output: IO[str], *, as_csv: bool) -> 
         output.write(line(answers.row(row)))
 
 
-def _with_store(database: str, work: Callable[[SqlStore], Awaitable[Any]]) -> Any:
+def with_store(database: str, work: Callable[[SqlStore], Awaitable[Any]]) -> Any:
     from dragoman.gateway.store.sql import open_store  # noqa: PLC0415 - as above
 
     async def run() -> Any:

@@ -33,7 +33,7 @@ def run(config: str | None, *, host: str | None, port: int | None, workers: int 
     if number == 1 and workers is None:
         running.run(sockets=[listening])
         return
-    for note in advice(gateway.config, number):
+    for note in advice(gateway.config, gateway.policy, number):
         click.echo(f"note: {note}", err=True)
     command = [sys.executable, "-m", "dragoman", "serve", *(["--config", config] if config else [])]
     with TemporaryDirectory(prefix="dragoman-") as folder:

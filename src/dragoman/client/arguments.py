@@ -30,7 +30,7 @@ CHAT_PARAMETERS = frozenset(
 )
 EMBEDDING_PARAMETERS = frozenset({"input", "dimensions", "encoding_format", "user"})
 
-PLACE = frozenset({"api_key", "api_base", "base_url", "custom_llm_provider"})
+PLACE = frozenset({"api_key", "api_base", "base_url", "custom_llm_provider", "api_version"})
 NOTES = frozenset({"litellm_metadata", "litellm_call_id", "litellm_trace_id", "no-log"})
 """What a call says to the hooks alone; see `callbacks`."""
 CONTROLS = NOTES | frozenset(
@@ -48,7 +48,6 @@ REFUSED = {
     "mock_tool_calls": "use the model demo/tools",
     "mock_timeout": "use the model demo/echo?fail=timeout",
     "mock_delay": "use the model demo/echo?latency=MILLISECONDS",
-    "api_version": "providers are asked at the version their path names; leave it out",
     "deployment_id": "name the model as provider/model",
     "ssl_verify": "set SSL_CERT_FILE to your authority's certificate",
     **dict.fromkeys(
@@ -146,7 +145,10 @@ def _place(model: str, said: dict[str, Any], usual: dict[str, Any]) -> dict[str,
                 f"api_key is set for all calls without an api_base: it would go to {row.name} and to every other provider; "
                 f"{own}pass api_key to the call, or set api_base to the address it belongs to"
             )
-    return {"provider": provider, "api_key": key, "base_url": base_url or usual_url}
+    version = said.get("api_version", usual.get("api_version"))
+    if not isinstance(version, str | None):
+        raise BadRequestError(f"api_version: expected a text such as '2024-10-21', found {version!r}")
+    return {"provider": provider, "api_key": key, "base_url": base_url or usual_url, "api_version": version}
 
 
 def _one(values: dict[str, Any], *names: str) -> Any:

@@ -55,7 +55,10 @@ def completion_cost(
     if not name:
         raise BadRequestError("completion_cost: the answer names no model; pass model")
     provider = custom_llm_provider or (None if base_model or model else hidden.get("custom_llm_provider"))
-    usage = decode_usage(fields.get("usage")) or _counted(name, prompt, messages, completion)
+    told = decode_usage(fields.get("usage"))
+    if told is None and provider and custom_cost_per_token is None and (known := hidden.get("response_cost")) is not None:
+        return float(known)  # paid for by the piece, as images are
+    usage = told or _counted(name, prompt, messages, completion)
     tier = service_tier or fields.get("service_tier")
     if custom_cost_per_token is not None:
         return _dollars(pricing.cost(_custom(name, custom_cost_per_token), usage))

@@ -1,7 +1,7 @@
 """Does the calls of `files`: an HTTP request of OpenAI's files and batches, sent once, and an object made of its answer.
 
-No model is asked, so there is no flow, no retry and no cost: what a batch took is told in its results. Loaded at the first
-such call.
+No model is asked, so there is no flow, no retry and no cost: what a batch took is told in its results. Where Anthropic is
+asked, `anthropic_files` says the same in its words. Loaded at the first such call.
 """
 
 from __future__ import annotations
@@ -18,32 +18,50 @@ from dragoman.client.media_files import media_file
 from dragoman.client.objects import Answer, OpenAIObject
 from dragoman.client.openai_errors import dress
 from dragoman.core import json, multipart
-from dragoman.core.errors import BadRequestError, DragomanError, ResponseDecodeError
-from dragoman.core.http import HttpRequest, HttpResponse, TransportFailure
+from dragoman.core.chat import Warning
+from dragoman.core.errors import BadRequestError, DragomanError, ResponseDecodeError, UnsupportedParamsError
+from dragoman.core.http import Headers, HttpRequest, HttpResponse, TransportFailure
 from dragoman.dialects import registry
 from dragoman.engine import interpret
+from dragoman.engine.call import CallOptions
 from dragoman.engine.prepare import USER_AGENT, Prepared
 from dragoman.engine.steps import Authorize
 from dragoman.providers.base import credential_headers
 from dragoman.router.deployment import Deployment
 
-_OPENAIS = frozenset({"openai_chat"})
-"""Dialects whose speakers keep files in OpenAI's way, where they keep any."""
+_OPENAIS, _ANTHROPICS = "openai_chat", "anthropic_messages"
+"""Dialects whose speakers keep files in OpenAI's way, or in Anthropic's, where they keep any."""
 
 
+Form = tuple[multipart.FormPart, ...]
 Made = TypeVar("Made")
 MadeAnswer = TypeVar("MadeAnswer", bound=Answer)
 
 
 class Asked(NamedTuple, Generic[Made]):
-    """`path` is below the provider's base URL. `make` makes the result of the answer; `fields` are JSON, `form` a form."""
+    """`path` is below the provider's base URL. `make` makes the result of the answer; `fields` are JSON, `form` a form.
+
+    `elsewhere`: who says the same in `anthropic_files`, with what. `local` has the result, where nothing is to be sent.
+    """
 
     method: str
     path: str
     make: Callable[[HttpResponse], Made]
     query: dict[str, Any] = {}
     fields: dict[str, Any] | None = None
-    form: tuple[multipart.FormPart, ...] = ()
+    form: Form = ()
+    headers: Headers = ()
+    warnings: tuple[Warning, ...] = ()
+    elsewhere: tuple[str, tuple[Any, ...]] = ("", ())
+    local: Callable[[], Made] | None = None
+
+
+class Place(NamedTuple):
+    """Who is asked: `of` a model, for requests that name one."""
+
+    deployment: Deployment
+    options: CallOptions
+    of: Callable[[str], Deployment]
 
 
 class FileContent:
@@ -66,7 +84,11 @@ class FileContent:
 def run(client: Client, provider: str, asked: Asked[Made], given: dict[str, Any]) -> Made:
     """The result of a call; the errors are also those of `openai` where that is imported."""
     try:
-        prepared = _prepared(client, provider, asked, given)
+        place = _place(client, provider, given)
+        asked = _spoken(asked, place)
+        if asked.local is not None:
+            return asked.local()
+        prepared = _prepared(asked, place)
         request = prepared.request
         if not prepared.authorized:
             request = Authorize(request, prepared.deployment.target).perform(None)
@@ -83,7 +105,11 @@ def run(client: Client, provider: str, asked: Asked[Made], given: dict[str, Any]
 async def arun(client: AsyncClient, provider: str, asked: Asked[Made], given: dict[str, Any]) -> Made:
     """`run`, awaited."""
     try:
-        prepared = _prepared(client, provider, asked, given)
+        place = _place(client, provider, given)
+        asked = _spoken(asked, place)
+        if asked.local is not None:
+            return asked.local()
+        prepared = _prepared(asked, place)
         request = prepared.request
         if not prepared.authorized:
             request = await Authorize(request, prepared.deployment.target).aperform(None)
@@ -97,33 +123,60 @@ async def arun(client: AsyncClient, provider: str, asked: Asked[Made], given: di
         raise
 
 
-def _prepared(client: Client | AsyncClient, provider: str, asked: Asked[Any], given: dict[str, Any]) -> Prepared:
-    said = client._sorted(f"{provider}/files", frozenset(), given)  # noqa: SLF001 - as above
-    deployment: Deployment = client._deployment(f"{provider}/files", said.place)  # noqa: SLF001 - as above
-    target = deployment.target
-    if target.provider.dialects.get("chat") not in _OPENAIS:
-        raise BadRequestError(
-            f"custom_llm_provider: {target.provider.name} keeps files in another way than OpenAI's, which is not spoken here",
-            llm_provider=target.provider.name,
-            attempts=0,
-        )
-    body, content_type = _body(asked, said.options.extra_body)
+def _place(client: Client | AsyncClient, provider: str, given: dict[str, Any]) -> Place:
+    said = client._sorted(f"{provider}/files", frozenset(), given)  # noqa: SLF001 - these are calls of the client
+
+    def of(model: str) -> Deployment:
+        return client._deployment(f"{provider}/{model.removeprefix(provider + '/')}", said.place)  # noqa: SLF001 - as above
+
+    return Place(of("files"), said.options, of)
+
+
+def _spoken(asked: Asked[Made], place: Place) -> Asked[Made]:
+    """What is asked in the words of the provider's own API. Raises BadRequestError."""
+    provider = place.deployment.target.provider
+    dialect = provider.dialects.get("chat")
+    if dialect == _OPENAIS:
+        return asked
+    if dialect == _ANTHROPICS:
+        from dragoman.client import anthropic_files  # noqa: PLC0415 - one of two, and it imports this module
+
+        name, arguments = asked.elsewhere
+        spoken: Asked[Made] = getattr(anthropic_files, name)(place, *arguments)
+        return spoken
+    raise BadRequestError(
+        f"custom_llm_provider: {provider.name} keeps files neither in OpenAI's way nor in Anthropic's",
+        llm_provider=provider.name,
+        attempts=0,
+    )
+
+
+def _prepared(asked: Asked[Any], place: Place) -> Prepared:
+    target, options = place.deployment.target, place.options
+    lost = tuple(warning for warning in asked.warnings if warning.code == "dropped") if options.strict else ()
+    if lost:
+        raise UnsupportedParamsError("; ".join(f"{warning.field}: {warning.message}" for warning in lost), attempts=0)
+    dialect = registry.get(target.provider.dialects["chat"])
+    body, content_type = _body(asked, options.extra_body)
     headers = (
         ("user-agent", USER_AGENT),
         *((("content-type", content_type),) if content_type else ()),
+        *dialect.headers(),
+        *asked.headers,
         *target.provider.headers,
         *target.headers,
         *credential_headers(target),
-        *said.options.extra_headers,
+        *options.extra_headers,
     )
     query = {name: value for name, value in asked.query.items() if value is not None}
     url = target.base_url + asked.path + (f"?{urlencode(query)}" if query else "")
     return Prepared(
-        deployment=deployment,
+        deployment=place.deployment,
         request=HttpRequest(method=asked.method, url=url, headers=headers, body=body),
-        dialect=registry.get("openai_chat"),
+        dialect=dialect,
         relay=False,
-        timeouts=said.options.timeouts,
+        warnings=asked.warnings,
+        timeouts=options.timeouts,
         authorized=not target.provider.authorizer or target.api_key is not None,
     )
 
@@ -146,10 +199,12 @@ def _made(asked: Asked[Made], prepared: Prepared, response: HttpResponse) -> Mad
     if response.status >= 300:
         raise interpret.status_error(prepared, response, attempts=1, now=time.time())
     try:
-        return asked.make(response)
-    except json.UNREADABLE as problem:
-        where = interpret.context(prepared, attempts=1, headers=response.headers)
-        raise ResponseDecodeError(f"the answer is no JSON object: {problem}", **where) from None
+        made = asked.make(response)
+    except (*json.UNREADABLE, ResponseDecodeError) as problem:
+        raise interpret.unreadable(prepared, response, f"the answer cannot be read: {problem}", attempts=1) from None
+    if asked.warnings and isinstance(made, Answer):
+        made._hidden_params["warnings"] = asked.warnings  # noqa: SLF001 - an answer of our own
+    return made
 
 
 def made_of(kind: type[MadeAnswer]) -> Callable[[HttpResponse], MadeAnswer]:
@@ -165,8 +220,8 @@ def made_of(kind: type[MadeAnswer]) -> Callable[[HttpResponse], MadeAnswer]:
 _decoded = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def form_of(file: Any, purpose: str, **fields: str | None) -> tuple[multipart.FormPart, ...]:
-    """The form of an upload. Raises BadRequestError for what is no file."""
+def form_of(file: Any, purpose: str, **fields: str | None) -> Form:
+    """The form of an upload, the file last. Raises BadRequestError for what is no file."""
     found = media_file("file", file)
     if found.data is None:
         raise BadRequestError("file: expected bytes, an open file, a path or a tuple (name, content, media type)", attempts=0)

@@ -3,8 +3,9 @@
     file = dragoman.create_file(file=Path("lines.jsonl"), purpose="batch")
     batch = dragoman.create_batch(completion_window="24h", endpoint="/v1/chat/completions", input_file_id=file.id)
 
-They go to whoever keeps files in OpenAI's way: `custom_llm_provider` (openai by default), or a gateway by `api_base`. They run
-on the client that all functions of the package share; arguments and results are LiteLLM's. Each is sent once.
+They go to whoever keeps files in OpenAI's way or in Anthropic's: `custom_llm_provider` (openai by default), or a gateway by
+`api_base`. They run on the client that all functions of the package share; arguments and results are LiteLLM's. Each is
+sent once.
 """
 
 from __future__ import annotations
@@ -53,40 +54,44 @@ def _batch_path(batch_id: str) -> str:
 
 
 def _upload(file: Any, purpose: str) -> Asked[FileObject]:
-    return Asked("POST", "/files", made_of(FileObject), form=form_of(file, purpose))
+    form = form_of(file, purpose)
+    return Asked("POST", "/files", made_of(FileObject), form=form, elsewhere=("upload", (form[-1], purpose)))
 
 
 def _retrieval(file_id: str) -> Asked[FileObject]:
-    return Asked("GET", _file_path(file_id), made_of(FileObject))
+    return Asked("GET", _file_path(file_id), made_of(FileObject), elsewhere=("retrieval", (file_id,)))
 
 
 def _deletion(file_id: str) -> Asked[FileDeleted]:
-    return Asked("DELETE", _file_path(file_id), made_of(FileDeleted))
+    return Asked("DELETE", _file_path(file_id), made_of(FileDeleted), elsewhere=("deletion", (file_id,)))
 
 
 def _files(purpose: str | None, after: str | None, limit: int | None) -> Asked[FileList]:
-    return Asked("GET", "/files", made_of(FileList), query={"purpose": purpose, "after": after, "limit": limit})
+    query = {"purpose": purpose, "after": after, "limit": limit}
+    return Asked("GET", "/files", made_of(FileList), query=query, elsewhere=("listing", (purpose, after, limit)))
 
 
 def _content(file_id: str) -> Asked[FileContent]:
-    return Asked("GET", f"{_file_path(file_id)}/content", FileContent)
+    return Asked("GET", f"{_file_path(file_id)}/content", FileContent, elsewhere=("content", (file_id,)))
 
 
 def _batch(window: str, endpoint: str, input_file_id: str, metadata: dict[str, str] | None) -> Asked[Batch]:
     said = {"completion_window": window, "endpoint": endpoint, "input_file_id": input_file_id, "metadata": metadata}
-    return Asked("POST", "/batches", made_of(Batch), fields=said)
+    return Asked("POST", "/batches", made_of(Batch), fields=said, elsewhere=("batch", (*said.values(),)))
 
 
 def _batch_retrieval(batch_id: str) -> Asked[Batch]:
-    return Asked("GET", _batch_path(batch_id), made_of(Batch))
+    return Asked("GET", _batch_path(batch_id), made_of(Batch), elsewhere=("batch_retrieval", (batch_id,)))
 
 
 def _batches(after: str | None, limit: int | None) -> Asked[BatchList]:
-    return Asked("GET", "/batches", made_of(BatchList), query={"after": after, "limit": limit})
+    query = {"after": after, "limit": limit}
+    return Asked("GET", "/batches", made_of(BatchList), query=query, elsewhere=("batch_listing", (after, limit)))
 
 
 def _cancellation(batch_id: str) -> Asked[Batch]:
-    return Asked("POST", f"{_batch_path(batch_id)}/cancel", made_of(Batch), fields={})
+    path = f"{_batch_path(batch_id)}/cancel"
+    return Asked("POST", path, made_of(Batch), fields={}, elsewhere=("cancellation", (batch_id,)))
 
 
 def create_file(

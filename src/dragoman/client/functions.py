@@ -34,13 +34,14 @@ _SETTINGS = {
 class CallControls(TypedDict, total=False):
     """What steers a call. `timeout` is seconds or a `dragoman.Timeouts`; `num_retries` is how often a failed request is sent
     again (default 2; `max_retries` is the same). `strict=True`, or `drop_params=False`, makes an error of a parameter that
-    the provider does not take; otherwise it is left out and stands in `response.warnings`. `caching` and `cache` say what
-    this call does with `dragoman.cache`.
+    the provider does not take; otherwise it is left out and stands in `response.warnings`. `api_version` is for providers
+    whose requests name one (Azure). `caching` and `cache` say what this call does with `dragoman.cache`.
     """
 
     api_key: str
     api_base: str
     base_url: str
+    api_version: str
     custom_llm_provider: str
     timeout: Any
     stream_timeout: Any

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dragoman.catalog.cost import Cost
     from dragoman.core.chat import Usage
     from dragoman.engine.call import Shares
+    from dragoman.engine.pieces import Units
 
 _COST = frozenset({"cost", "response_cost"})
 
@@ -42,7 +43,7 @@ class Hidden(dict[str, Any]):
         return dict, ({**self, "response_cost": self["response_cost"]},)
 
 
-def pricer(shares: Shares, usage: Usage | None, made: Mapping[str, Any], units: Mapping[str, int]) -> Callable[[], Cost]:
+def pricer(shares: Shares, usage: Usage | None, made: Mapping[str, Any], units: Units) -> Callable[[], Cost]:
     """What works out the cost of `made`, an answer or the last chunk of one; `shares`: who gave it, `units`: its `pieces`."""
     tier, created = made.get("service_tier"), made.get("created")
 

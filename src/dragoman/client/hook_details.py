@@ -16,7 +16,7 @@ from dragoman.catalog.cost import minute_of_day
 from dragoman.client.arguments import Arguments
 from dragoman.client.media_objects import ImageResponse, SpeechAudio, TranscriptionResponse
 from dragoman.client.objects import Answer, EmbeddingResponse, ModelResponse
-from dragoman.client.operation_objects import DecisionResponse, ModerationResponse, RerankResponse, TokenCount
+from dragoman.client.operation_objects import DecisionResponse, ModerationResponse, OCRResponse, RerankResponse, TokenCount
 from dragoman.core import json
 from dragoman.core.errors import APIConnectionError
 from dragoman.dialects import registry
@@ -37,6 +37,7 @@ _CALL_TYPES = {
     "translation": "translation",
     "rerank": "rerank",
     "moderation": "moderation",
+    "ocr": "ocr",
     "decision": "decision",
     "token_count": "count_tokens",
 }
@@ -52,10 +53,11 @@ _KINDS: dict[str, type[Answer]] = {
     "translation": TranscriptionResponse,
     "rerank": RerankResponse,
     "moderation": ModerationResponse,
+    "ocr": OCRResponse,
     "decision": DecisionResponse,
     "token_count": TokenCount,
 }
-_CONTENT = ("messages", "input", "prompt", "query", "documents")
+_CONTENT = ("messages", "input", "prompt", "query", "documents", "document")
 
 
 class Details:
@@ -217,7 +219,7 @@ class Details:
 
     def _read_body(self) -> dict[str, Any]:
         """A form with files has nothing that could be shown."""
-        if self._call.content_type != "application/json":
+        if not self._call.in_json:
             return {}
         body = json.decode(self._call.body)
         return body if isinstance(body, dict) else {}

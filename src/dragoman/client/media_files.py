@@ -22,6 +22,7 @@ _MAGIC = (
     (b"\x1aE\xdf\xa3", "webm"),
     (b"\xff\xfb", "mp3"),
     (b"\xff\xf3", "mp3"),
+    (b"%PDF-", "pdf"),
 )
 _RIFF = {b"WAVE": "wav", b"WEBP": "webp"}
 _MEDIA_TYPES = {
@@ -41,6 +42,7 @@ _MEDIA_TYPES = {
     "m4a": "audio/mp4",
     "mp4": "audio/mp4",
     "webm": "audio/webm",
+    "pdf": "application/pdf",
 }
 _EXPECTED = "bytes, an open file, a path, a tuple (name, content, media type) or a URL"
 
@@ -61,6 +63,16 @@ def media_file(argument: str, value: Any) -> MediaFile:
 def media_files(argument: str, value: Any) -> tuple[MediaFile, ...]:
     """One file or a list of them."""
     return tuple(media_file(argument, item) for item in (value if isinstance(value, list) else [value]))
+
+
+def addressed(document: Any) -> Any:
+    """A document to read, as providers take it: a file (bytes, something open, a path) becomes its own address."""
+    if not isinstance(document, dict) or "file" not in document:
+        return document
+    given = document["file"]
+    file = media_file("document.file", Path(given) if isinstance(given, str) else given)
+    kind = "image_url" if (file.media_type or "").startswith("image/") else "document_url"
+    return {"type": kind, kind: file.address()}
 
 
 def _taken_apart(argument: str, value: Any) -> tuple[str | None, Any, str | None]:

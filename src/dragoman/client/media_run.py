@@ -94,18 +94,19 @@ def _form(operation: str, fields: dict[str, Any], files: dict[str, Any]) -> tupl
 # -------------------------------------------------------------------------------------------------------------- results
 def _finished(found: Answer, call: Call, lost: Warnings) -> Any:
     call.warnings = lost + call.warnings + found.response.warnings
-    if call.operation == "speech":
-        return _speech(found, call)
-    body, media_type = registry.get(call.dialect).encode_answer(found.response, call.request, now=int(time.time()))
-    kind = ImageResponse if _FORMS.get(call.operation, ImageRequest) is ImageRequest else TranscriptionResponse
-    made = kind.of(json.decode(body) if media_type == "application/json" else {"text": body.decode()})
+    made = _object(found, call)
     results.describe(made, call, found.prepared, found.raw.headers)
     return made
 
 
-def _speech(found: Answer, call: Call) -> SpeechAudio:
-    made = SpeechAudio(found.response.audio, found.response.media_type)
-    return made.beside(results.hidden_params(call, found.prepared, found.raw.headers), dict(found.raw.headers))
+def _object(found: Answer, call: Call) -> ImageResponse | SpeechAudio | TranscriptionResponse:
+    if call.operation == "speech":
+        return SpeechAudio(found.response.audio, found.response.media_type)
+    body, media_type = registry.get(call.dialect).encode_answer(found.response, call.request, now=int(time.time()))
+    kind = ImageResponse if _FORMS.get(call.operation, ImageRequest) is ImageRequest else TranscriptionResponse
+    fields = json.decode(body) if media_type == "application/json" else {"text": body.decode()}
+    made: ImageResponse | TranscriptionResponse = kind.of(fields)
+    return made
 
 
 def run(client: Caller, operation: str, model: str, given: dict[str, Any]) -> Any:

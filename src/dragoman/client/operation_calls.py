@@ -1,4 +1,4 @@
-"""Reranking, moderation, decisions and token counts as methods of `Client` and `AsyncClient`, which take them up from here.
+"""Reranking, moderation, OCR, decisions and token counts as methods of `Client` and `AsyncClient`, which take them up.
 
 What does the work is loaded at the first such call: most programs only chat.
 """
@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 from dragoman.client.media_calls import AsyncCaller, Caller
 
 if TYPE_CHECKING:
-    from dragoman.client.operation_objects import DecisionResponse, ModerationResponse, RerankResponse, TokenCount
+    from dragoman.client.operation_objects import (
+        DecisionResponse,
+        ModerationResponse,
+        OCRResponse,
+        RerankResponse,
+        TokenCount,
+    )
 
 MODERATION_MODEL = "openai/omni-moderation-latest"
 
@@ -43,6 +49,10 @@ class OperationCalls:
         made: ModerationResponse = _run(self, "moderation", model or MODERATION_MODEL, {**given, "input": input})
         return made
 
+    def ocr(self: Caller, model: str, document: dict[str, Any], **given: Any) -> OCRResponse:
+        made: OCRResponse = _run(self, "ocr", model, {**given, "document": document})
+        return made
+
     def decision(self: Caller, model: str, questions: Any, **given: Any) -> DecisionResponse:
         made: DecisionResponse = _run(self, "decision", model, {**given, "questions": questions})
         return made
@@ -61,6 +71,10 @@ class AsyncOperationCalls:
 
     async def moderation(self: AsyncCaller, input: Any, model: str | None = None, **given: Any) -> ModerationResponse:  # noqa: A002 - OpenAI's name
         made: ModerationResponse = await _arun(self, "moderation", model or MODERATION_MODEL, {**given, "input": input})
+        return made
+
+    async def ocr(self: AsyncCaller, model: str, document: dict[str, Any], **given: Any) -> OCRResponse:
+        made: OCRResponse = await _arun(self, "ocr", model, {**given, "document": document})
         return made
 
     async def decision(self: AsyncCaller, model: str, questions: Any, **given: Any) -> DecisionResponse:

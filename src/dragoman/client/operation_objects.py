@@ -1,7 +1,7 @@
-"""What the SDK returns for reranking, moderation, decisions and token counts: objects as in `objects`, in LiteLLM's shapes.
+"""What the SDK returns for reranking, moderation, OCR, decisions and token counts: objects as in `objects`, LiteLLM's shapes.
 
-Field reference: https://docs.cohere.com/reference/rerank, https://platform.openai.com/docs/api-reference/moderations and
-https://platform.openai.com/docs/api-reference/decisions.
+Field reference: https://docs.cohere.com/reference/rerank, https://docs.mistral.ai/api/endpoint/ocr and, of
+https://platform.openai.com/docs/api-reference, moderations and decisions.
 """
 
 from __future__ import annotations
@@ -45,6 +45,25 @@ class ModerationResponse(Answer):
     results: list[Moderation]
     usage: dict[str, Any] | None
     _nested = {"results": Moderation}
+
+
+class OCRPage(OpenAIObject):
+    """`index` counts from 0; `dimensions` holds dpi, height and width in pixels; `images` are those found on the page."""
+
+    index: int
+    markdown: str
+    images: list[dict[str, Any]] | None
+    dimensions: dict[str, Any] | None
+
+
+class OCRResponse(Answer):
+    """`usage_info` holds `pages_processed`, which is what is paid for."""
+
+    pages: list[OCRPage]
+    model: str
+    document_annotation: Any
+    usage_info: dict[str, Any]
+    _nested = {"pages": OCRPage}
 
 
 class DecisionAnswer(OpenAIObject):

@@ -12,9 +12,16 @@ from typing import Any, NamedTuple
 from dragoman.client import results
 from dragoman.client.arguments import CHAT_PARAMETERS, Arguments
 from dragoman.client.media_calls import AnyCaller, AsyncCaller, Caller
+from dragoman.client.media_files import addressed
 from dragoman.client.objects import Answer
 from dragoman.client.openai_errors import dress
-from dragoman.client.operation_objects import DecisionResponse, ModerationResponse, RerankResponse, TokenCount
+from dragoman.client.operation_objects import (
+    DecisionResponse,
+    ModerationResponse,
+    OCRResponse,
+    RerankResponse,
+    TokenCount,
+)
 from dragoman.core import json
 from dragoman.core.errors import BadRequestError, DragomanError
 from dragoman.dialects import registry
@@ -31,11 +38,22 @@ _PARAMETERS = {
         """.split()
     ),
     "moderation": frozenset({"input"}),
+    "ocr": frozenset(
+        """
+        document pages include_image_base64 image_limit image_min_size bbox_annotation_format document_annotation_format
+        document_annotation_prompt table_format extract_header extract_footer
+        """.split()
+    ),
     "decision": frozenset({"input", "state", "questions"}),
     "token_count": CHAT_PARAMETERS,
 }
-_DIALECTS = {"rerank": "rerank", "moderation": "openai_moderations", "token_count": "openai_chat"}
-_KINDS: dict[str, type[Answer]] = {"rerank": RerankResponse, "moderation": ModerationResponse, "decision": DecisionResponse}
+_DIALECTS = {"rerank": "rerank", "moderation": "openai_moderations", "ocr": "mistral_ocr", "token_count": "openai_chat"}
+_KINDS: dict[str, type[Answer]] = {
+    "rerank": RerankResponse,
+    "moderation": ModerationResponse,
+    "ocr": OCRResponse,
+    "decision": DecisionResponse,
+}
 
 
 class Planned(NamedTuple):
@@ -50,6 +68,8 @@ def plan(client: AnyCaller, operation: str, model: str, given: dict[str, Any]) -
     for name in ("stream", "mock_response"):
         if given.get(name) is not None:
             raise BadRequestError(f"{name}: not a part of this call, whose answer comes whole; leave it out")
+    if operation == "ocr":
+        given = {**given, "document": addressed(given["document"])}
     said = client._sorted(model, _PARAMETERS[operation], given)  # noqa: SLF001 - these are calls of the client
     if operation == "token_count":
         return _count(client, model, said, given)

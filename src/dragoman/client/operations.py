@@ -1,4 +1,4 @@
-"""`rerank`, `moderation`, `decision`, `count_tokens`, and each with an `a` in front: small questions to whoever answers them.
+"""`rerank`, `moderation`, `ocr`, `decision`, `count_tokens`, and each with an `a` in front: small questions, short answers.
 
 They run on the client that all functions of the package share. Arguments and results are LiteLLM's where it has such a call.
 """
@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from dragoman.client.functions import CallControls, CompletionArguments, _shared, _shared_async
 from dragoman.client.operation_calls import AsyncOperationCalls, OperationCalls
-from dragoman.client.operation_objects import DecisionResponse, ModerationResponse, RerankResponse, TokenCount
+from dragoman.client.operation_objects import DecisionResponse, ModerationResponse, OCRResponse, RerankResponse, TokenCount
 
 
 class RerankArguments(CallControls, total=False):
@@ -23,6 +23,21 @@ class RerankArguments(CallControls, total=False):
     return_documents: bool
     max_chunks_per_doc: int
     max_tokens_per_doc: int
+
+
+class OCRArguments(CallControls, total=False):
+    """The parameters of https://docs.mistral.ai/api/endpoint/ocr; `pages` are counted from 0."""
+
+    pages: list[int] | str
+    include_image_base64: bool
+    image_limit: int
+    image_min_size: int
+    bbox_annotation_format: dict[str, Any]
+    document_annotation_format: dict[str, Any]
+    document_annotation_prompt: str
+    table_format: str
+    extract_header: bool
+    extract_footer: bool
 
 
 class DecisionArguments(CallControls, total=False):
@@ -58,6 +73,20 @@ async def amoderation(
 ) -> ModerationResponse:
     """`moderation`, awaited."""
     return await AsyncOperationCalls.moderation(await _shared_async(), input, model, **controls)
+
+
+def ocr(model: str, document: dict[str, Any], **arguments: Unpack[OCRArguments]) -> OCRResponse:
+    """The pages of `document` as Markdown.
+
+    It is {"type": "document_url", "document_url": URL}, {"type": "image_url", "image_url": URL} or {"type": "file", "file":
+    bytes, an open file or a path}; a URL may be one of data.
+    """
+    return OperationCalls.ocr(_shared(), model, document, **arguments)
+
+
+async def aocr(model: str, document: dict[str, Any], **arguments: Unpack[OCRArguments]) -> OCRResponse:
+    """`ocr`, awaited."""
+    return await AsyncOperationCalls.ocr(await _shared_async(), model, document, **arguments)
 
 
 def decision(model: str, questions: Any, **arguments: Unpack[DecisionArguments]) -> DecisionResponse:

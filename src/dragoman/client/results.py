@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dragoman.client.hidden import Hidden, free, pricer
 from dragoman.client.objects import Answer, EmbeddingResponse, ModelResponse, ModelResponseStream
@@ -14,8 +14,11 @@ from dragoman.core.operations import EmbeddingRequest
 from dragoman.dialects import registry
 from dragoman.engine.call import Call
 from dragoman.engine.flow import Answer as EngineAnswer
+from dragoman.engine.pieces import pieces
 from dragoman.engine.prepare import Prepared
-from dragoman.engine.usage import pieces
+
+if TYPE_CHECKING:
+    from dragoman.client.media_objects import SpeechAudio
 
 _FRAME = b"data: "
 _DONE = b"data: [DONE]"
@@ -74,15 +77,15 @@ class Chunks:
         return chunk.beside(self._hidden, self._headers)
 
 
-def describe(made: Answer, call: Call, prepared: Prepared, headers: Headers) -> None:
+def describe(made: Answer | SpeechAudio, call: Call, prepared: Prepared, headers: Headers) -> None:
     """Hang on a result what people ask of it beside its fields."""
     usage = None if call.settlement is None else call.settlement.usage
     made.beside(_priced(hidden_params(call, prepared, headers), call, usage, made), dict(headers))
 
 
-def _priced(hidden: dict[str, Any], call: Call, usage: Usage | None, made: Answer) -> Hidden:
-    units = pieces(usage, call.settlement and call.settlement.response)
-    return Hidden(hidden, free if hidden["cache_hit"] else pricer(call.shares, usage, made, units))
+def _priced(hidden: dict[str, Any], call: Call, usage: Usage | None, made: Answer | SpeechAudio) -> Hidden:
+    fields = made if isinstance(made, Answer) else {}  # sound has none
+    return Hidden(hidden, free if hidden["cache_hit"] else pricer(call.shares, usage, fields, pieces(call, usage)))
 
 
 def hidden_params(call: Call, prepared: Prepared, headers: Headers) -> dict[str, Any]:
@@ -100,7 +103,7 @@ def hidden_params(call: Call, prepared: Prepared, headers: Headers) -> dict[str,
         "custom_llm_provider": target.provider.name,
         "litellm_model_name": target.model,
         "model_id": prepared.deployment.id,
-        "api_base": target.base_url,
+        "api_base": prepared.base_url or target.base_url,
         "model_group": call.model,
         "additional_headers": {**{f"llm_provider-{name}": value for name, value in headers}, **tried},
         "_response_ms": round(((attempts[-1].ended or attempts[-1].began) - attempts[0].began) * 1000, 3) if attempts else 0.0,

@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dragoman.client.arguments import CONTROLS, PLACE
 from dragoman.client.caching import router_cache
@@ -31,7 +31,12 @@ from dragoman.router.plan import Plan
 from dragoman.router.policy import Policy
 from dragoman.router.session import nobody
 from dragoman.router.state import RequestFacts
+from dragoman.transport.background import BackgroundTransport
 from dragoman.transport.base import AsyncTransport, Transport
+from dragoman.transport.by_scheme import AsyncSchemeTransport, SchemeTransport
+
+if TYPE_CHECKING:
+    from dragoman.client.router_sharing import RouterSharing
 
 
 class Router(RouterCalls):
@@ -59,7 +64,8 @@ class Router(RouterCalls):
         self._core = RouterCore(self._policy(models), controls=controls, parameters=parameters, env=self._env)
         self._core.entries = models.entries
         self._core.cache = router_cache(self._arguments.rest)
-        self._client = RoutedClient(self._core, transport=transport)
+        self._core.sharing = self._shared()
+        self._client = RoutedClient(self._core, transport=_beside(transport, async_transport))
         self._clients = PerLoop(lambda: AsyncRoutedClient(self._core, transport=async_transport))
 
     # ---------------------------------------------------------------------------------------------------------- model list
@@ -165,7 +171,7 @@ class Router(RouterCalls):
             return self._core.policy.plan(facts, time.monotonic(), self._core.rng)
 
     def explain(self) -> list[dict[str, Any]]:
-        """Each deployment's state: in or out and why, in flight, success rate, seconds to the first token."""
+        """Each deployment's state: in or out and why, in flight, success rate, seconds to the first token, waiting."""
         with self._core.lock:
             return self._core.policy.explain(time.monotonic())
 
@@ -212,6 +218,8 @@ class Router(RouterCalls):
         """Forget what is known of the deployments: cooldowns, latencies, counts."""
         with self._core.lock:
             self._core.policy = self._policy(self._models)
+            if self._core.sharing is not None:
+                self._core.sharing.use(self._core.policy)
 
     def flush_cache(self) -> None:
         """LiteLLM's name for `reset`."""
@@ -219,8 +227,10 @@ class Router(RouterCalls):
 
     # ------------------------------------------------------------------------------------------------------------------ end
     def close(self) -> None:
-        """Close the connections of the sync calls, and the router's own cache. Those of an event loop close with it."""
+        """Close the connections of sync calls and to Redis, and the router's own cache. Those of a loop close with it."""
         self._client.close()
+        if self._core.sharing is not None:
+            self._core.sharing.close()
         if self._core.cache is not None:
             self._core.cache.close()
 
@@ -259,6 +269,13 @@ class Router(RouterCalls):
         self._models = models
         return models
 
+    def _shared(self) -> RouterSharing | None:
+        if not any(name.startswith("redis_") for name in self._arguments.rest):
+            return None
+        from dragoman.client.router_sharing import RouterSharing  # noqa: PLC0415 - who is alone does not pay for it
+
+        return RouterSharing(self._arguments.rest, self._env, self._core.policy, self._core.lock)
+
     def _policy(self, models: ModelList) -> Policy:
         return Policy(models, self._arguments.settings, facts_of=facts_of, strategy=self._custom)
 
@@ -271,6 +288,14 @@ class Router(RouterCalls):
     def _entry(self, name: str) -> DeploymentEntry:
         found: DeploymentEntry = DeploymentEntry.of(self._core.entries[name])
         return found
+
+
+def _beside(transport: Transport | None, async_transport: AsyncTransport | None) -> Transport:
+    """For sync calls; hedged ones need an event loop, and a transport of one's own says itself what carries them there."""
+    if transport is not None and async_transport is None:
+        return transport
+    make = AsyncSchemeTransport if async_transport is None else lambda: async_transport
+    return BackgroundTransport(transport or SchemeTransport(), make)
 
 
 def _filled(entry: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from dragoman.client.progress import progress as progress_of
 from dragoman.core.errors import BadRequestError, CallError
 
 MAX_AT_ONCE = 100
@@ -14,29 +15,44 @@ MAX_AT_ONCE = 100
 
 
 class BatchCalls(ABC):
-    """Answers keep the order of what was asked; one that fails is the error in its place, as LiteLLM has it."""
+    """Answers keep the order of what was asked; one that fails is the error in its place, as LiteLLM has it. `progress` shows
+    on stderr how far it has come, by tqdm where that is installed.
+    """
 
     @abstractmethod
     async def acompletion(self, model: str, messages: list[Any], **given: Any) -> Any:
         """One answer; see `Router.acompletion`."""
 
     async def abatch_completion(
-        self, models: list[str], messages: list[Any], *, max_at_once: int = MAX_AT_ONCE, **given: Any
+        self,
+        models: list[str],
+        messages: list[Any],
+        *,
+        max_at_once: int = MAX_AT_ONCE,
+        progress: bool = False,
+        **given: Any,
     ) -> list[Any]:
         """Each model's answer to the same messages. To a list of conversations: a list of answers for each, model by model."""
         several = bool(messages) and isinstance(messages[0], list)
         conversations = messages if several else [messages]
         calls = [self.acompletion(model, messages=one, **given) for one in conversations for model in models]
-        answers = await _gathered(calls, max_at_once)
+        answers = await _gathered(calls, max_at_once, progress=progress)
         if not several:
             return answers
         return [answers[start : start + len(models)] for start in range(0, len(answers), len(models))]
 
     async def abatch_completion_one_model_multiple_requests(
-        self, model: str, messages: list[list[Any]], *, max_at_once: int = MAX_AT_ONCE, **given: Any
+        self,
+        model: str,
+        messages: list[list[Any]],
+        *,
+        max_at_once: int = MAX_AT_ONCE,
+        progress: bool = False,
+        **given: Any,
     ) -> list[Any]:
         """One model's answer to each of the conversations."""
-        return await _gathered([self.acompletion(model, messages=one, **given) for one in messages], max_at_once)
+        calls = [self.acompletion(model, messages=one, **given) for one in messages]
+        return await _gathered(calls, max_at_once, progress=progress)
 
     async def abatch_completion_fastest_response(self, model: str, messages: list[Any], **given: Any) -> Any:
         """The first good answer of several models ("a, b"); the others are cancelled. Raises the last error if all fail."""
@@ -65,16 +81,21 @@ async def _close(tasks: Sequence[asyncio.Future[Any]]) -> None:
             await stream.aclose()
 
 
-async def _gathered(calls: list[Coroutine[Any, Any, Any]], max_at_once: int) -> list[Any]:
-    slots = asyncio.Semaphore(max_at_once)
+async def _gathered(calls: list[Coroutine[Any, Any, Any]], max_at_once: int, *, progress: bool) -> list[Any]:
+    slots, seen = asyncio.Semaphore(max_at_once), progress_of(len(calls), shown=progress)
 
     async def run(call: Coroutine[Any, Any, Any]) -> Any:
         try:
             async with slots:
-                return await call
+                found = await call
         except CallError as error:
-            return error
+            found = error
         finally:
             call.close()
+        seen.update(failed=isinstance(found, CallError))
+        return found
 
-    return await asyncio.gather(*map(run, calls))
+    try:
+        return await asyncio.gather(*map(run, calls))
+    finally:
+        seen.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 from dragoman.client.media_objects import ImageResponse, SpeechAudio, TranscriptionResponse
 from dragoman.client.objects import EmbeddingResponse, ModelResponse
-from dragoman.client.operation_objects import DecisionResponse, ModerationResponse, RerankResponse
+from dragoman.client.operation_objects import DecisionResponse, ModerationResponse, OCRResponse, RerankResponse
 from dragoman.client.per_loop import PerLoop
 from dragoman.client.router_batch import BatchCalls
 from dragoman.client.router_core import RoutedClient
@@ -27,13 +27,20 @@ class RouterCalls(BatchCalls):
         """As `dragoman.completion`, of a model group.
 
         Beside its arguments: `fallbacks` (groups, or dicts with `model` and what is to differ), `disable_fallbacks`,
-        `num_retries`, `specific_deployment`, `tags`, `litellm_session_id`, `patience` (seconds, when all are at a limit).
+        `num_retries`, `specific_deployment`, `tags`, `litellm_session_id`, `patience` (seconds, when all are at a limit) and
+        `priority` (the lowest goes first).
         """
         return self._client.completion(model, messages, **given)
 
     async def acompletion(self, model: str, messages: list[Any], **given: Any) -> ModelResponse | AsyncCompletionStream:
         """`completion`, awaited."""
         return await (await self._clients.get()).completion(model, messages, **given)
+
+    async def schedule_acompletion(
+        self, model: str, messages: list[Any], priority: int, **given: Any
+    ) -> ModelResponse | AsyncCompletionStream:
+        """LiteLLM's name for `acompletion` with a priority."""
+        return await self.acompletion(model, messages, priority=priority, **given)
 
     def embedding(self, model: str, input: Any, **given: Any) -> EmbeddingResponse:  # noqa: A002 - OpenAI's name
         return self._client.embedding(model, input, **given)
@@ -88,6 +95,12 @@ class RouterCalls(BatchCalls):
 
     async def amoderation(self, input: Any, model: str, **given: Any) -> ModerationResponse:  # noqa: A002 - as above
         return await (await self._clients.get()).moderation(input, model, **given)
+
+    def ocr(self, model: str, document: dict[str, Any], **given: Any) -> OCRResponse:
+        return self._client.ocr(model, document, **given)
+
+    async def aocr(self, model: str, document: dict[str, Any], **given: Any) -> OCRResponse:
+        return await (await self._clients.get()).ocr(model, document, **given)
 
     def decision(self, model: str, questions: Any, **given: Any) -> DecisionResponse:
         return self._client.decision(model, questions, **given)

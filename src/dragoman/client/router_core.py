@@ -20,23 +20,25 @@ from dragoman.client.caching import package_cache
 from dragoman.client.client import AsyncClient, Client
 from dragoman.core.errors import BadRequestError
 from dragoman.engine.call import Call
-from dragoman.engine.prepare import JSON
 from dragoman.engine.request_facts import request_facts
 from dragoman.router.deployment import Deployment
 from dragoman.router.direct import Sessionlike
 from dragoman.router.fallback import Hop, read_hops, read_lists
+from dragoman.router.guarded import Guarded
 from dragoman.router.policy import Policy
-from dragoman.router.session import Guarded, Session
+from dragoman.router.queue import QueuePolicy
+from dragoman.router.session import Session
 from dragoman.router.state import RequestFacts
 
 if TYPE_CHECKING:
     from dragoman.caching import Cache
+    from dragoman.client.router_sharing import RouterSharing
 
 _PARAMETERS = CHAT_PARAMETERS | EMBEDDING_PARAMETERS
 
 MINE = frozenset(
     """
-    fallbacks disable_fallbacks num_retries max_retries specific_deployment tags litellm_session_id session_id patience
+    fallbacks disable_fallbacks num_retries max_retries specific_deployment tags litellm_session_id session_id patience priority
     """.split()
 )
 """Keywords of a call that are for the router alone."""
@@ -46,7 +48,6 @@ _REFUSED = {
         ("context_window_fallbacks", "content_policy_fallbacks", "max_fallbacks"), "give it to the Router, or use fallbacks"
     ),
     **dict.fromkeys(PLACE, "a Router asks its deployments; add one that has it"),
-    "priority": "requests wait in the order they come; see patience",
 }
 
 
@@ -60,6 +61,7 @@ class Routing(Struct, frozen=True, kw_only=True):
     tags: frozenset[str] = frozenset()
     session: str | None = None
     patience: float | None = None
+    priority: int | None = None
 
 
 class RouterCore:
@@ -72,6 +74,7 @@ class RouterCore:
         self.env = env
         self.entries: dict[str, dict[str, Any]] = {}
         self.cache: Cache | None = None
+        self.sharing: RouterSharing | None = None
         self.lock = RLock()
         self.rng = Random()  # noqa: S311 - which deployment is asked is no secret
 
@@ -93,7 +96,8 @@ class RouterCore:
             hops=self._hops(group, mine),
             tags=frozenset(_texts(mine.get("tags"), "tags") or tags) if self.policy.settings.tag_filtering else frozenset(),
             session=mine.get("litellm_session_id") or mine.get("session_id"),
-            patience=mine.get("patience"),
+            patience=self._patience(mine),
+            priority=_whole(mine, "priority"),
         ), said
 
     def place(self, model: str, specific: Any = None) -> tuple[str, str | None]:
@@ -112,6 +116,8 @@ class RouterCore:
 
     def begin(self, routing: Routing, call: Call) -> Sessionlike:
         """The session of a call. Of one that has nothing to choose the request is not looked at."""
+        if self.sharing is not None:
+            self.sharing.join(call)
         own: dict[str, Any] = {"retries": routing.retries, "fallbacks": routing.hops, "deployment": routing.deployment}
         total = call.options.timeouts.total
         own["deadline"] = None if total is None else time.monotonic() + total
@@ -119,14 +125,23 @@ class RouterCore:
             if self.policy.alone(routing.group) is not None and routing.hops is None and routing.deployment is None:
                 facts = RequestFacts(group=routing.group, **own)
             else:
-                own |= {"tags": routing.tags, "patience": routing.patience}
-                envelope = call.envelope if call.content_type == JSON else {}
+                own |= {"tags": routing.tags, "patience": routing.patience, "priority": routing.priority}
+                envelope = call.envelope if call.in_json else {}
                 facts = request_facts(envelope, routing.group, stream=call.stream, session=routing.session, **own)
             session = self.policy.begin(facts, self.rng)
         return Guarded(session, self.lock) if isinstance(session, Session) else session
 
     def _by_model(self, model: str) -> dict[str, Any] | None:
         return next((entry for entry in self.entries.values() if entry["litellm_params"].get("model") == model), None)
+
+    def _patience(self, mine: Mapping[str, Any]) -> float | None:
+        """Seconds of the call's own. One with a priority waits where nothing is configured too, as LiteLLM has it."""
+        given = mine.get("patience")
+        if given is None and "priority" in mine and not self.policy.settings.queue.max_wait:
+            return QueuePolicy().max_wait
+        if given is not None and (isinstance(given, bool) or not isinstance(given, int | float) or not given >= 0):
+            raise BadRequestError(f"patience: expected seconds from 0, found {given!r}", attempts=0)
+        return given
 
     def _hops(self, group: str, mine: Mapping[str, Any]) -> tuple[Hop, ...] | None:
         if mine.get("disable_fallbacks"):
@@ -166,9 +181,13 @@ def _texts(value: Any, place: str) -> tuple[str, ...]:
 
 
 def _retries(mine: Mapping[str, Any]) -> int | None:
-    number = mine.get("num_retries", mine.get("max_retries"))
+    return _whole(mine, "num_retries" if "num_retries" in mine else "max_retries")
+
+
+def _whole(mine: Mapping[str, Any], name: str) -> int | None:
+    number = mine.get(name)
     if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
-        raise BadRequestError(f"num_retries: expected a whole number from 0, found {number!r}", attempts=0)
+        raise BadRequestError(f"{name}: expected a whole number from 0, found {number!r}", attempts=0)
     return number
 
 

@@ -242,10 +242,17 @@ class NoDeploymentError(DragomanError):
 
 
 class GatewayError(DragomanError):
-    """The gateway itself refuses."""
+    """The gateway itself refuses. `retry_after` is in seconds, None where waiting is of no use or nobody knows how long.
+    `limits`: the `x-ratelimit-*` headers of who asked, as an answer would have them.
+    """
 
     status_code = 400
     type = "invalid_request_error"
+
+    def __init__(self, message: str, *, retry_after: float | None = None, limits: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.limits = limits
 
 
 class InvalidKeyError(GatewayError):
@@ -261,10 +268,6 @@ class BudgetExceededError(GatewayError):
 class RateLimitExceededError(GatewayError):
     status_code = 429
     type = "rate_limit_error"
-
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 class GuardrailRejectedError(GatewayError):

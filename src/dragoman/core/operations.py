@@ -186,6 +186,37 @@ class DecisionResponse(Value, frozen=True, kw_only=True):
     extra: Extra = {}
 
 
+# ------------------------------------------------------------------------------------------------------ reading documents
+class OCRRequest(Value, frozen=True, kw_only=True):
+    """What stands on the pages of `document`, an image or a document with a URL or a provider's file id.
+
+    `pages` are numbers from 0, or a text such as "0-3"; None is all of them.
+    """
+
+    model: str
+    document: MediaPart
+    pages: tuple[int, ...] | str | None = None
+    extra: Extra = {}
+
+
+class OCRPage(Value, frozen=True, kw_only=True):
+    """`index` is the page's number from 0. Its pictures and its size are in `extra`."""
+
+    index: int
+    markdown: str
+    extra: Extra = {}
+
+
+class OCRResponse(Value, frozen=True, kw_only=True):
+    """`usage` has no tokens: in its `extra` is how many pages were read, which is what is paid for."""
+
+    model: str
+    pages: tuple[OCRPage, ...]
+    usage: Usage | None = None
+    warnings: tuple[Warning, ...] = ()
+    extra: Extra = {}
+
+
 # ------------------------------------------------------------------------------------------------- token counts, model lists
 class TokenCountResponse(Value, frozen=True, kw_only=True):
     """How many tokens a ChatRequest would take. Counting is billed by nobody, so there is no usage."""

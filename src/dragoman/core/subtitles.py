@@ -33,15 +33,18 @@ def read(text: str) -> tuple[Segment, ...] | None:
 
 def cues(response: TranscriptionResponse) -> tuple[Segment, ...]:
     """The segments, or lines made of the words; empty where there are no times."""
-    if response.segments:
-        return response.segments
-    lines: list[list[Word]] = []
-    for word in response.words or ():
-        if not lines or len(lines[-1]) == MAX_WORDS or lines[-1][-1].word.rstrip().endswith(_SENTENCE_END):
-            lines.append([])
-        lines[-1].append(word)
+    return response.segments or lines(response.words or ())
+
+
+def lines(words: tuple[Word, ...]) -> tuple[Segment, ...]:
+    """Lines of words that were timed and not put into sentences."""
+    found: list[list[Word]] = []
+    for word in words:
+        if not found or len(found[-1]) == MAX_WORDS or found[-1][-1].word.rstrip().endswith(_SENTENCE_END):
+            found.append([])
+        found[-1].append(word)
     return tuple(
-        Segment(text=" ".join(word.word.strip() for word in line), start=line[0].start, end=line[-1].end) for line in lines
+        Segment(text=" ".join(word.word.strip() for word in line), start=line[0].start, end=line[-1].end) for line in found
     )
 
 

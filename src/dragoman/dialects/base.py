@@ -39,6 +39,18 @@ class Poll(NamedTuple):
     method: str = "GET"
 
 
+class Upload(NamedTuple):
+    """A file that must be with the provider before the request that speaks of it. It is POSTed to `url`, which is relative to
+    that request's; what the answer, a JSON object, calls `answered` becomes the `field` of the request's body.
+    """
+
+    url: str
+    data: bytes
+    answered: str
+    field: str
+    content_type: str = "application/octet-stream"
+
+
 class StreamDecoder(Protocol):
     """Bytes of an upstream stream -> events. A new one for every response."""
 
@@ -80,7 +92,8 @@ class UpstreamDialect(Protocol):
     """We are the client.
 
     A dialect may also have: `poll(response: HttpResponse) -> Poll | None`, where an answer is created first and asked for
-    until it is there; `request_path(request) -> str`, used in place of `path` where what is asked for stands in the path or
+    until it is there; `upload(request) -> Upload | None`, where a file is sent first and by itself (`encode_request` leaves its
+    field out then); `request_path(request) -> str`, used in place of `path` where what is asked for stands in the path or
     its query; `stream_at(response: HttpResponse) -> Poll | None`, the address at which an answer that is created first can
     be read as it is written (None: poll for it); `stream_accept`, the media type of a stream that is not SSE;
     `decode_binary = True`, where answers are no JSON and `decode_response(body, content_type)` needs to know what they are;

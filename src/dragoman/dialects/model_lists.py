@@ -65,7 +65,7 @@ def read_model(item: Any, place: int, dialect: str, *id_keys: str) -> ListedMode
     return ListedModel(
         id=id_,
         name=name,
-        created=next((read for key in _CREATED if (read := _seconds(item.get(key))) is not None), None),
+        created=next((read for key in _CREATED if (read := seconds(item.get(key))) is not None), None),
         owned_by=text_or_none(item.get("owned_by")),
         description=text_or_none(item.get("description")),
         context_window=count(item, *_CONTEXT) or None,
@@ -74,7 +74,7 @@ def read_model(item: Any, place: int, dialect: str, *id_keys: str) -> ListedMode
     )
 
 
-def _seconds(moment: Any) -> int | None:
+def seconds(moment: Any) -> int | None:
     """Unix seconds, from a number or an ISO date."""
     if type(moment) is int:
         return moment

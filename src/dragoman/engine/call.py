@@ -83,13 +83,16 @@ class Call:
     Of `attempts` the last one is who answered, or failed last.
 
     `content_type` is that of `body`, where it is no JSON (a form with files). `lookup`: what it has to do with a cache.
-    `marks`: what guardrails have noted. `priced`: the memory of `engine.price`. `headers`: what whoever let it in wants told
-    with the answer.
+    `asked`: the model that the client has asked for, where `model` stands in for it; `alias`: by what name of its own.
+    `notes`: warnings of what was changed before the call was prepared; `warnings` are all. `marks`: what guardrails have
+    noted. `priced`: memory of `engine.price`. `headers`: what whoever let it in wants told with the answer.
     """
 
     __slots__ = (
         "_envelope",
         "_request",
+        "alias",
+        "asked",
         "attempts",
         "body",
         "clock",
@@ -101,6 +104,7 @@ class Call:
         "lookup",
         "marks",
         "model",
+        "notes",
         "observers",
         "operation",
         "options",
@@ -127,6 +131,7 @@ class Call:
         rng: Random | None = None,
         observers: tuple[Observer, ...] = (),
         session: Sessionlike | None = None,
+        alias: str = "",
     ) -> None:
         self.operation = operation
         self.dialect = dialect
@@ -143,6 +148,9 @@ class Call:
         self.deadline: float | None = None
         self.attempts: list[Attempt] = []
         self.warnings: tuple[Warning, ...] = ()
+        self.notes: tuple[Warning, ...] = ()
+        self.asked = ""
+        self.alias = alias
         self.settlement: Settlement | None = None
         self.priced: Any = None
         self.lookup: Lookup | None = None
@@ -166,9 +174,13 @@ class Call:
         """The body in the vocabulary of `core`. Raises BadRequestError that names the path."""
         if self._request is None:
             decode = registry.get(self.dialect).decode_request
-            form = self.content_type != "application/json"
-            self._request = decode(self.body, self.content_type) if form else decode(self.body)
+            self._request = decode(self.body) if self.in_json else decode(self.body, self.content_type)
         return self._request
+
+    @property
+    def in_json(self) -> bool:
+        """Whether the body is JSON, and no form."""
+        return self.content_type == "application/json"
 
     @property
     def kept(self) -> bool:
@@ -208,11 +220,16 @@ class Call:
             usage = added(attempt.usage, usage)
         return usage
 
+    def note(self, *notes: Warning) -> None:
+        """Tell the client of what was changed before the call is prepared."""
+        self.notes += notes
+        self.warnings += notes
+
     def rewrite(self, request: Any) -> None:
         """Ask this from here on: `request` is in the vocabulary of `core`, and written as a body of the call's own dialect."""
         body, lost, self.content_type = registry.get(self.dialect).encode_request(request)
         self.body = body if isinstance(body, bytes) else json.encode(body)
-        self.warnings += lost
+        self.note(*lost)
         self._envelope, self._request = None, request
 
     @property

@@ -17,14 +17,15 @@ from msgspec.structs import replace
 from dragoman.catalog.estimate import estimate
 from dragoman.core import json
 from dragoman.core.chat import ChatRequest, ChatResponse, TextPart, Usage
-from dragoman.core.errors import DragomanError
+from dragoman.core.errors import BadRequestError, DragomanError
 from dragoman.engine.call import Call
-from dragoman.engine.flow import open_rest
+from dragoman.engine.flow import OpenedStream, open_rest
 from dragoman.engine.request_facts import request_facts
 from dragoman.engine.splice import Seam, Splice, mark
 from dragoman.engine.steps import Close, Flow
 from dragoman.router.continuation import ContinuationPolicy, Rest
 from dragoman.router.direct import Capable, Exhausted, Step
+from dragoman.router.throughput import ThroughputGuard
 
 if TYPE_CHECKING:
     from dragoman.engine.streams import StreamState
@@ -38,33 +39,37 @@ _TRANSIENT = frozenset({408, 429})
 def continued(state: StreamState, wall: Callable[[], float] = time.time) -> Flow[bool]:
     """Ask for the rest of a stream that broke off. True: `state` goes on, beginning with `begin`; else its error stands."""
     call, error = state.call, state.error
-    session = cast("Capable", call.session)
-    policy = session.continuation
-    if policy is None or error is None or call.clock is None or call.settlement is not None:
+    if error is None or call.clock is None or call.settlement is not None or not _passes(error.status_code):
         return False
-    text = _text(call, state.response) if _passes(error.status_code) else None
-    left = policy.most - sum(attempt.reason == "continuation" for attempt in call.attempts)
-    if text is None or left <= 0:
+    text = text_of(call, state.response)
+    rest = None if text is None else rest_of_stream(state, text)
+    if text is None or rest is None:
         return False
     if state.opened.stream is not None:
         yield Close(state.opened.stream)
     torn = call.attempts[-1]
-    torn.error, torn.usage = error, _used(call, state, text)
-    session.failed(error, call.clock())
-    rest = _RestOfStream(session, _rest(call, policy, text), left, error)
+    torn.error, torn.usage = error, used(call, state, text)
+    cast("Capable", call.session).failed(error, call.clock())
     try:
         opened = yield from open_rest(call, rest, call.clock, wall)
     except DragomanError:
         error.attempts = len(call.attempts)
         return False
+    join(state, opened, text, "broke off")
+    return True
+
+
+def join(state: StreamState, opened: OpenedStream, text: str, how: str) -> None:
+    """Have `state` go on behind `text` with the stream that was opened; `how` tells in a warning what became of the other."""
+    call, way = state.call, opened.prepared.deployment.target.provider.prefill
+    begun = call.session is not None and call.session.begun
     joined = Splice(
-        Seam(text, text[len(text.rstrip()) :]),
+        Seam(text, text[len(text.rstrip()) :], repeats=begun and way is not None and way.repeats),
         opened=state.open_part,
         following=sum(len(choice.parts) for choice in state.response.choices),
         spent=call.sum(None),
     )
-    state.go_on(opened, joined, mark(opened.prepared.deployment.id, len(text)))
-    return True
+    state.go_on(opened, joined, mark(opened.prepared.deployment.id, len(text), how))
 
 
 def _passes(status: int) -> bool:
@@ -72,9 +77,17 @@ def _passes(status: int) -> bool:
     return status >= 500 or status in _TRANSIENT
 
 
-def _text(call: Call, response: ChatResponse) -> str | None:
+def may_be_continued(call: Call) -> bool:
+    """Whether its request is one of which the answer may be, if that turns out to be plain text."""
+    try:
+        return call.dialect in _DIALECTS and _plain(call.request)
+    except BadRequestError:  # the provider has taken it: it may say anything
+        return False
+
+
+def text_of(call: Call, response: ChatResponse) -> str | None:
     """The answer so far, where it may be continued."""
-    if call.dialect not in _DIALECTS or not _plain(call.request):
+    if not may_be_continued(call):
         return None
     parts = [part for choice in response.choices for part in choice.parts]
     if len(response.choices) > 1 or len(parts) > 1:
@@ -91,11 +104,23 @@ def _plain(request: ChatRequest) -> bool:
     return not (request.tools or formed or request.reasoning or request.logprobs or (request.n or 1) > 1)
 
 
-def _rest(call: Call, policy: ContinuationPolicy, text: str) -> Rest:
+def rest_of_stream(state: StreamState, text: str, instead: ThroughputGuard | None = None) -> RestOfStream | None:
+    """Who may be asked for what follows `text`; None where nobody is. `instead`: of a stream that would go on by itself."""
+    call, session = state.call, cast("Capable", state.call.session)
+    policy, error = session.continuation, state.error
+    if policy is None or error is None:
+        return None
+    left = policy.most - sum(attempt.reason == "continuation" for attempt in call.attempts)
+    if left <= 0:
+        return None
+    return RestOfStream(session, _rest(call, session, policy, text), left if instead is None else 1, error, instead)
+
+
+def _rest(call: Call, session: Capable, policy: ContinuationPolicy, text: str) -> Rest:
     """What the request for the rest has different. Where nothing was delivered it is the request itself."""
     if not text:
         return Rest(by_prefill={})
-    changed = (call.session.changes if call.session else None) or {}
+    changed = next(attempt for attempt in reversed(session.trail) if attempt.reason != "continuation").changes or {}
     given = changed.get("messages") or msgspec.json.decode(call.envelope["messages"], type=list[msgspec.Raw])
     begun = [*given, {"role": "assistant", "content": text.rstrip()}]
     limits = {name: _left(call, name, text) for name in _MOST_TOKENS if name in call.envelope}
@@ -113,7 +138,7 @@ def _left(call: Call, name: str, text: str) -> Any:
     return max(1, given - estimate(text)) if type(given) is int else given
 
 
-def _used(call: Call, state: StreamState, text: str) -> Usage:
+def used(call: Call, state: StreamState, text: str) -> Usage:
     """What the leg that broke took: as far as it was reported, and at least what can be seen."""
     reported = state.leg_usage
     written = estimate(text[state.characters :])
@@ -122,19 +147,21 @@ def _used(call: Call, state: StreamState, text: str) -> Usage:
     return reported if reported.output_tokens >= written else replace(reported, output_tokens=written)
 
 
-class _RestOfStream:
+class RestOfStream:
     """The call's session, which here gives only those who can go on."""
 
     hedging = False
+    throughput_guard = None
 
-    def __init__(self, session: Capable, rest: Rest, left: int, error: DragomanError) -> None:
+    def __init__(self, session: Capable, rest: Rest, left: int, error: DragomanError, instead: ThroughputGuard | None) -> None:
         self._session = session
         self._rest = rest
         self._left = left
         self._error = error
+        self._instead = instead
 
     def next(self, now: float) -> Step:
-        found = self._session.go_on(now, self._rest) if self._left else None
+        found = self._session.go_on(now, self._rest, self._instead) if self._left else None
         self._left -= 1
         return Exhausted(error=self._error) if found is None else found
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 from msgspec import Struct
@@ -26,7 +27,8 @@ from dragoman.engine.call import Attempt, Call, Settlement
 from dragoman.engine.poll import asking, until_there
 from dragoman.engine.prepare import Prepared, prepare
 from dragoman.engine.race import Race
-from dragoman.engine.steps import Authorize, Close, Flow, Open, Read, Result, Send, Sleep
+from dragoman.engine.steps import Authorize, Close, Flow, Open, Read, Result, Send, Sleep, Stand
+from dragoman.engine.upload import with_file
 from dragoman.router.deployment import Deployment
 from dragoman.router.direct import Capable, Chooser, Direct, Exhausted, Sessionlike, Wait
 
@@ -40,12 +42,15 @@ _PREAMBLE = (ResponseStart, Warning, UsageReport)
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """A finished answer. `response` is decoded, or None when `body` is to be relayed as it came."""
+    """A finished answer. `response` is decoded, or None when `body` is to be relayed as it came. `read`: what it says, where it
+    was looked at all the same, because it counts no tokens.
+    """
 
     prepared: Prepared
     raw: HttpResponse
     response: Any = None
     usage: Usage | None = None
+    read: Any = None
 
 
 class OpenedStream(Struct, kw_only=True):
@@ -85,9 +90,12 @@ def providers_stream(call: Call, clock: Clock, wall: Clock) -> Flow[OpenedStream
     return _attempts(call, clock, wall, _open)
 
 
-def open_rest(call: Call, rest: Chooser, clock: Clock, wall: Clock) -> Flow[OpenedStream]:
-    """As `open_stream`, for the rest of one that broke off: `rest` says whom to ask. It settles nothing."""
-    return _attempts(call, clock, wall, _open_decoded, rest)
+def open_rest(call: Call, rest: Chooser, clock: Clock, wall: Clock, most_wait: float | None = None) -> Flow[OpenedStream]:
+    """As `open_stream`, for the rest of one that broke off: `rest` says whom to ask. It settles nothing.
+
+    `most_wait`: seconds in which it must begin to answer.
+    """
+    return _attempts(call, clock, wall, partial(_open_decoded, most_wait=most_wait), rest)
 
 
 def _attempts(call: Call, clock: Clock, wall: Clock, exchange: Exchange[Result], rest: Chooser | None = None) -> Flow[Result]:
@@ -99,9 +107,9 @@ def _attempts(call: Call, clock: Clock, wall: Clock, exchange: Exchange[Result],
         while True:
             step = session.next(clock())
             if isinstance(step, Wait):
-                if deadline is not None and clock() + step.seconds >= deadline:
+                if step.turn is None and deadline is not None and clock() + step.seconds >= deadline:
                     raise _late(call)
-                yield Sleep(step.seconds)
+                yield Sleep(step.seconds) if step.turn is None else Stand(step.turn, step.seconds)
                 fresh = False
                 continue
             if isinstance(step, Exhausted):
@@ -156,9 +164,13 @@ def _answered(call: Call, session: Chooser, result: Any, clock: Clock) -> None:
     """A whole answer is the end of its call; a stream has shown its first event."""
     if call.stream:
         session.started(clock())
+        if session.throughput_guard is not None:
+            from dragoman.engine.pace import watch  # noqa: PLC0415 - few have a guard
+
+            watch(result, session.throughput_guard, call)
     else:
         usage = result.usage if len(call.attempts) == 1 else call.sum(result.usage)
-        call.settle(Settlement(usage=usage, response=result.response))
+        call.settle(Settlement(usage=usage, response=result.read))
 
 
 def _within(call: Call, prepared: Prepared, left: float) -> Prepared:
@@ -166,8 +178,7 @@ def _within(call: Call, prepared: Prepared, left: float) -> Prepared:
     if left <= 0:
         raise _late(call)
     given = prepared.timeouts
-    total = left if given.total is None else min(left, given.total)
-    return replace(prepared, timeouts=replace(given, total=total))
+    return replace(prepared, timeouts=replace(given, total=_least(given.total, left)))
 
 
 def _late(call: Call) -> CallError:
@@ -223,7 +234,7 @@ def _raced(call: Call, prepared: Prepared, attempt: Attempt, after: float, run: 
     session.won(lane.tried, run.clock())
     call.attempts.remove(lane.attempt)
     call.attempts.append(lane.attempt)
-    call.warnings = lane.prepared.warnings
+    call.warnings = call.notes + lane.prepared.warnings
     return result
 
 
@@ -275,12 +286,14 @@ def _prepared(call: Call, deployment: Deployment) -> Prepared:
         prepared = prepare(call, deployment)
     except CallError as error:
         raise _placed(error, deployment, len(call.attempts)) from error.__cause__
-    call.warnings = prepared.warnings
+    call.warnings = call.notes + prepared.warnings
     return prepared
 
 
 def _placed(error: CallError, deployment: Deployment, attempts: int) -> CallError:
-    """The error, told where it happened. Those that dialects and transports raise do not know it."""
+    """The error, told where it happened. Those that dialects and transports raise do not know it, nor what is secret there."""
+    if error.llm_provider is None:
+        interpret.clean(error, deployment.target)
     error.llm_provider = error.llm_provider or deployment.target.provider.name
     error.model = error.model or deployment.target.model
     error.deployment = deployment.id
@@ -289,17 +302,19 @@ def _placed(error: CallError, deployment: Deployment, attempts: int) -> CallErro
 
 
 def _send(call: Call, prepared: Prepared, wall: Clock) -> Flow[Answer]:
-    request = prepared.request if prepared.authorized else (yield Authorize(prepared.request, prepared.deployment.target))
+    request = (yield from with_file(call, prepared, wall)) if prepared.uploads else prepared.request
+    if not prepared.authorized:
+        request = yield Authorize(request, prepared.deployment.target)
     response: HttpResponse = yield Send(request, prepared.timeouts)
     if prepared.polled and response.status < 300:
         response = yield from until_there(response, prepared, request, prepared.timeouts)
     if response.status >= 300:
         raise interpret.status_error(prepared, response, attempts=len(call.attempts), now=wall())
-    decoded = None if prepared.relay else _decoded(call, prepared, response)
+    decoded = read = None if prepared.relay else _decoded(call, prepared, response)
     usage = prepared.dialect.read_usage(response.body) if decoded is None else decoded.usage
     if usage is None and decoded is None:
-        _decoded(call, prepared, response)  # no usage may mean no answer: garbage, or an error inside a 200
-    return Answer(prepared=prepared, raw=response, response=decoded, usage=usage)
+        read = _decoded(call, prepared, response)  # no usage may mean no answer: garbage, or an error inside a 200
+    return Answer(prepared=prepared, raw=response, response=decoded, usage=usage, read=read)
 
 
 def _open(call: Call, prepared: Prepared, wall: Clock) -> Flow[OpenedStream]:
@@ -309,9 +324,16 @@ def _open(call: Call, prepared: Prepared, wall: Clock) -> Flow[OpenedStream]:
     return (yield from _opened(call, prepared, request, wall))
 
 
-def _open_decoded(call: Call, prepared: Prepared, wall: Clock) -> Flow[OpenedStream]:
+def _open_decoded(call: Call, prepared: Prepared, wall: Clock, *, most_wait: float | None) -> Flow[OpenedStream]:
     """As events in any case: the rest of a stream is put together with what the client has already."""
-    return _open(call, replace(prepared, relay=False), wall)
+    given = prepared.timeouts
+    if most_wait is not None:
+        given = replace(given, connect=_least(given.connect, most_wait), first_token=_least(given.first_token, most_wait))
+    return _open(call, replace(prepared, relay=False, timeouts=given), wall)
+
+
+def _least(given: float | None, most: float) -> float:
+    return most if given is None else min(given, most)
 
 
 def _created(call: Call, prepared: Prepared, request: HttpRequest, wall: Clock) -> Flow[OpenedStream]:
@@ -411,9 +433,5 @@ def _decoded(call: Call, prepared: Prepared, response: HttpResponse) -> Any:
         else:
             found = dialect.decode_response(response.body)
     except ResponseDecodeError as error:
-        raise ResponseDecodeError(
-            f"{prepared.deployment.target.provider.name}: {error.message}",
-            body=response.body[:2048].decode("utf-8", "replace"),
-            **interpret.context(prepared, attempts=len(call.attempts), headers=response.headers),
-        ) from error
+        raise interpret.unreadable(prepared, response, error.message, attempts=len(call.attempts)) from None
     return interpret.named(found, prepared, response.headers)

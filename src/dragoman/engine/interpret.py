@@ -1,20 +1,25 @@
 """What came back -> an error of our tree, when it is one. Pure.
 
-One status table for all providers (`core.errors`); the provider's message, code, request id and wait are kept, the key is
-taken out where a provider repeats it. A wait is read on 429, 503 and 529 alone: some providers send `retry-after` with good
-answers too. A redirect is not followed, because the key belongs to the host that was named.
+One status table for all providers (`core.errors`); the provider's message, code, request id and wait are kept, the secrets of
+the deployment are taken out wherever a provider repeats them. A wait is read on 429, 503 and 529 alone: some providers send
+`retry-after` with good answers too. A redirect is not followed, because the key belongs to the host that was named.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
+from dragoman.core import json
 from dragoman.core.errors import (
     APIConnectionError,
+    APIStatusError,
     CallError,
     ConfigurationError,
     DragomanError,
@@ -31,6 +36,8 @@ from dragoman.providers.base import Target
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-goog-request-id", "cf-ray")
 _WAIT_STATUSES = frozenset({429, 503, 529})
 _SHORTEST_SECRET = 8
+_SECRET_HEADER = re.compile(r"auth|cookie|key|password|secret|token", re.IGNORECASE)
+"""The name of a configured header whose value is a secret has one of these in it."""
 _TIMEOUT_PHASES = {"connect_timeout": "connect", "first_token": "first_token", "idle": "idle", "total": "total"}
 _FAILURE_ADVICE = {
     "connect": "is the base URL right, and the server up?",
@@ -48,8 +55,9 @@ def status_error(prepared: Prepared, response: HttpResponse, *, attempts: int, n
     """The error for an answer with a status from 300 up. `now` is Unix seconds, for waits given as a date."""
     if response.status < 400:
         return _redirect(prepared.deployment.target, response)
-    body = without_key(response.body.decode("utf-8", "replace"), prepared.deployment.target)
-    detail = prepared.dialect.decode_error(response.status, body.encode())
+    mask = masking(prepared.deployment.target)
+    body = mask(response.body.decode("utf-8", "replace"))
+    detail = _masked(prepared.dialect.decode_error(response.status, body.encode()), mask)
     if detail.type is None and (named := header(response.headers, "x-amzn-errortype")):
         detail = msgspec.structs.replace(detail, type=named.partition(":")[0])  # AWS names the kind of a failure nowhere else
     return error_for(
@@ -57,7 +65,7 @@ def status_error(prepared: Prepared, response: HttpResponse, *, attempts: int, n
         detail,
         body=body[:4096],
         retry_after=retry_after(response.status, response.headers, detail, now=now),
-        headers=dict(response.headers),
+        headers={name: mask(value) for name, value in response.headers},
         **context(prepared, attempts=attempts, headers=response.headers),
     )
 
@@ -66,22 +74,44 @@ def stream_error(prepared: Prepared, event: StreamError, *, attempts: int, heade
     """The error for a failure that came inside a 200 stream before its first event."""
     if event.broken:
         where = context(prepared, attempts=attempts, headers=headers)
-        return ResponseDecodeError(f"{prepared.deployment.target.provider.name}: {event.message}", **where)
+        message = without_key(event.message, prepared.deployment.target)
+        return ResponseDecodeError(f"{prepared.deployment.target.provider.name}: {message}", **where)
     detail = ErrorDetail(message=event.message, code=event.code, type=event.error_type)
     return reported_error(prepared, event.status, detail, attempts=attempts, headers=headers)
 
 
 def reported_error(prepared: Prepared, status: int, detail: ErrorDetail, *, attempts: int, headers: Headers = ()) -> CallError:
     """The error for a failure that the provider reported inside a 200."""
-    message = without_key(detail.message, prepared.deployment.target)
-    safe = msgspec.structs.replace(detail, message=message)
+    safe = _masked(detail, masking(prepared.deployment.target))
     return error_for(status, safe, **context(prepared, attempts=attempts, headers=headers))
+
+
+def unreadable(prepared: Prepared, response: HttpResponse, problem: str, *, attempts: int) -> ResponseDecodeError:
+    """The error for an answer that makes no sense, for this reason."""
+    target = prepared.deployment.target
+    return ResponseDecodeError(
+        without_key(f"{target.provider.name}: {problem}", target),
+        body=without_key(response.body.decode("utf-8", "replace"), target)[:2048],
+        **context(prepared, attempts=attempts, headers=response.headers),
+    )
+
+
+def clean(error: CallError, target: Target) -> None:
+    """Take the deployment's secrets out of an error that somebody else has made."""
+    mask = masking(target)
+    for name in ("message", "body", "code", "param"):
+        if isinstance(text := getattr(error, name, None), str):
+            setattr(error, name, mask(text))
+    error.args = (error.message,)
+    if isinstance(error, APIStatusError) and error.detail is not None:
+        error.detail = _masked(error.detail, mask)
 
 
 def transport_error(prepared: Prepared, failure: TransportFailure, *, attempts: int) -> CallError:
     target = prepared.deployment.target
-    place = f"{target.provider.name} at {target.base_url}"
-    message = f"{place}: {failure.message} ({failure.kind}): {_FAILURE_ADVICE.get(failure.kind, 'try again')}"
+    place = f"{target.provider.name} at {prepared.base_url or target.base_url}"
+    told = without_key(failure.message, target)
+    message = f"{place}: {told} ({failure.kind}): {_FAILURE_ADVICE.get(failure.kind, 'try again')}"
     where = context(prepared, attempts=attempts)
     phase = _TIMEOUT_PHASES.get(failure.kind)
     return APIConnectionError(message, **where) if phase is None else Timeout(message, phase=phase, **where)
@@ -91,10 +121,11 @@ def context(prepared: Prepared, *, attempts: int, headers: Headers = ()) -> dict
     """Who was asked, for any CallError."""
     target = prepared.deployment.target
     found = (header(headers, name) for name in _REQUEST_ID_HEADERS)
+    identity = next((value for value in found if value), None)
     return {
         "llm_provider": target.provider.name,
         "model": target.model,
-        "request_id": next((value for value in found if value), None),
+        "request_id": identity and without_key(identity, target),
         "attempts": attempts,
     }
 
@@ -120,7 +151,7 @@ def retry_after(status: int, headers: Headers, detail: ErrorDetail, *, now: floa
 
 
 def _redirect(target: Target, response: HttpResponse) -> ConfigurationError:
-    location = (header(response.headers, "location") or "nowhere").partition("?")[0]
+    location = without_key((header(response.headers, "location") or "nowhere").partition("?")[0], target)
     return ConfigurationError(
         f"{target.provider.name} at {target.base_url} answered {response.status}, a redirect to {location}: redirects are "
         "not followed, because the key belongs to the host that was named; correct the base URL"
@@ -128,8 +159,32 @@ def _redirect(target: Target, response: HttpResponse) -> ConfigurationError:
 
 
 def without_key(text: str, target: Target) -> str:
-    key = target.api_key or ""
-    return text.replace(key, "[key]") if len(key) >= _SHORTEST_SECRET else text
+    """The text without the deployment's own secrets, be it the key or what an authorizer signs with."""
+    return masking(target)(text)
+
+
+def masking(target: Target) -> Callable[[str], str]:
+    """As `without_key`, for several texts. Secrets are found as they are, and as JSON and URLs write them."""
+    sent = [value.rpartition(" ")[2] for name, value in target.headers if _SECRET_HEADER.search(name)]
+    secrets = {secret for secret in (target.api_key or "", *target.secrets.values(), *sent) if len(secret) >= _SHORTEST_SECRET}
+    written = {form for secret in secrets for form in _written(secret)}
+
+    def mask(text: str) -> str:
+        for form in sorted(written, key=len, reverse=True):  # of two that begin alike the longer one first
+            text = text.replace(form, "[key]")
+        return text
+
+    return mask
+
+
+def _written(secret: str) -> tuple[str, ...]:
+    quoted = json.encode(secret).decode()[1:-1]
+    return secret, quoted, quoted.replace("/", "\\/"), quote(secret, safe="")
+
+
+def _masked(detail: ErrorDetail, mask: Callable[[str], str]) -> ErrorDetail:
+    said = {name: mask(text) for name in ("message", "type", "code", "param") if isinstance(text := getattr(detail, name), str)}
+    return msgspec.structs.replace(detail, **said)
 
 
 def _seconds(value: str | None, now: float) -> float | None:

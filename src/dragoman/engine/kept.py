@@ -76,7 +76,7 @@ def _young(found: tuple[Entry, Any] | None, controls: Controls, now: float) -> K
 
 def settled(call: Call, entry: Entry, response: Any) -> Prepared:
     """The call has ended with a kept answer. Comes back: what stands for the attempt that gave it."""
-    call.warnings = entry.warnings
+    call.warnings = call.notes + entry.warnings
     call.settle(Settlement(usage=NOTHING, response=response))
     target = Target(provider=Provider(name=entry.provider, base_url=None), model=entry.model, base_url=entry.base_url)
     return Prepared(
@@ -107,7 +107,7 @@ def packed(call: Call, response: Any, now: float) -> bytes | None:
             model=target.model,
             deployment=place.id,
             base_url=target.base_url,
-            warnings=call.warnings,
+            warnings=tuple(warning for warning in call.warnings if warning not in call.notes),
         )
     except (OverflowError, TypeError, ValueError, msgspec.MsgspecError) as problem:
         logger.warning("An answer of %s cannot be kept: %s", place.id, problem)

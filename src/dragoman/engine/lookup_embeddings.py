@@ -83,7 +83,7 @@ def _merged(call: Call, part: Call, answer: Answer, kept: list[Kept | None], new
         replace(new[place] if found is None else found.response.embeddings[0], index=place) for place, found in enumerate(kept)
     )
     response = replace(answer.response, embeddings=vectors)
-    call.warnings = part.warnings
+    call.warnings = call.notes + part.warnings
     usage = None if part.settlement is None else part.settlement.usage  # with that of attempts whose answers nobody got
     call.settle(Settlement(usage=usage, response=response))
     return Answer(prepared=answer.prepared, raw=answer.raw, response=response, usage=answer.usage)

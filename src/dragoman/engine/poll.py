@@ -45,7 +45,7 @@ def asking(poll: Poll, request: HttpRequest, prepared: Prepared, before: str) ->
     It has the headers of the first, its credentials only on hosts they belong to.
     """
     target = prepared.deployment.target
-    url = urljoin(target.base_url + "/", poll.url) if poll.url else before
+    url = urljoin(prepared.base_url + "/", poll.url) if poll.url else before
     headers = tuple(pair for pair in request.headers if pair[0] not in _OF_THE_BODY)
     if origin(url) not in {origin(target.base_url), *(origin(f"https://{host}") for host in target.provider.hosts)}:
         headers = tuple(pair for pair in headers if pair[0] in _HARMLESS)

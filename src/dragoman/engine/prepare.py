@@ -17,7 +17,7 @@ from dragoman.core.errors import BadRequestError, ErrorDetail, UnsupportedParams
 from dragoman.core.http import Headers, HttpRequest, Timeouts
 from dragoman.dialects import registry
 from dragoman.engine.call import Call
-from dragoman.providers import answers, quirks, table
+from dragoman.providers import answers, prefill, quirks, table
 from dragoman.providers.base import Provider, Target, credential_headers
 from dragoman.router.deployment import NO_TERMS, Deployment, Terms
 
@@ -38,6 +38,10 @@ class Prepared(Struct, frozen=True, kw_only=True):
     """Whether the request carries its credentials already; else an authorizer puts them on."""
     polled: bool = False
     """Whether the answer may have to be asked for until it is there."""
+    uploads: bool = False
+    """Whether a file may have to be sent before the request."""
+    base_url: str = ""
+    """What relative addresses in answers stand behind."""
 
 
 _CARRIED = {"responses": "chat", "completion": "chat", "decision": "chat"}
@@ -69,10 +73,12 @@ class _Endpoint(Struct, frozen=True, kw_only=True):
     operation: str
     dialect: Any
     name: str
+    base_url: str
     url: str
     headers: Headers
     authorized: bool
     polled: bool
+    uploads: bool
     path_of_request: bool
 
 
@@ -80,7 +86,9 @@ def prepare(call: Call, deployment: Deployment) -> Prepared:
     """Raises UnsupportedParamsError under `strict` when something would be lost, BadRequestError for a bad body."""
     target, terms, timeouts = deployment.target, deployment.terms, call.options.timeouts
     changes = None if call.session is None else call.session.changes
+    way = None
     if changes is not None:
+        way = target.provider.prefill if call.session is not None and call.session.begun else None
         call = _changed(call, changes)
     if terms is not NO_TERMS:
         call = _on_terms(call, terms)
@@ -91,6 +99,9 @@ def prepare(call: Call, deployment: Deployment) -> Prepared:
         body, warnings, content_type = *_edited(call, target, endpoint), JSON
     else:
         body, warnings, content_type = _translated(call, target, endpoint, carried=endpoint.operation != call.operation)
+    url = _url(call, target, endpoint) if endpoint.path_of_request else endpoint.url
+    if way is not None:
+        body, url = prefill.marked(body, way), prefill.place(url, target)
     lost = [warning for warning in warnings if warning.code == "dropped"] if call.options.strict else ()
     if lost:
         raise UnsupportedParamsError(
@@ -108,7 +119,7 @@ def prepare(call: Call, deployment: Deployment) -> Prepared:
         deployment=deployment,
         request=HttpRequest(
             method="POST",
-            url=_url(call, target, endpoint) if endpoint.path_of_request else endpoint.url,
+            url=url,
             headers=headers,
             body=body,
         ),
@@ -118,6 +129,8 @@ def prepare(call: Call, deployment: Deployment) -> Prepared:
         timeouts=timeouts,
         authorized=endpoint.authorized,
         polled=endpoint.polled,
+        uploads=endpoint.uploads,
+        base_url=endpoint.base_url,
     )
 
 
@@ -133,7 +146,7 @@ def _changed(call: Call, changes: dict[str, Any]) -> Call:
 def _url(call: Call, target: Target, endpoint: _Endpoint) -> str:
     """Some dialects have in their path what is asked for, and not the model alone (a voice, a query)."""
     path: str = endpoint.dialect.request_path(msgspec.structs.replace(call.request, model=target.model))
-    return target.base_url + path
+    return endpoint.base_url + path
 
 
 def _on_terms(call: Call, terms: Terms) -> Call:
@@ -215,6 +228,9 @@ def _build_endpoint(target: Target, operation: str, spoken: str, *, stream: bool
     dialect = answers.as_meant(registry.get(name), provider.quirks)
     own = provider.further[operation][spoken] if spoken else provider.paths.get(operation)
     path = own or dialect.path(target.model, stream=stream)
+    base_url = target.base_url
+    if base_url == provider.base_url:
+        base_url = provider.elsewhere.get(operation, base_url)
     headers: Headers = (
         ("content-type", JSON),
         ("accept", _accept(dialect, stream=stream)),
@@ -228,10 +244,12 @@ def _build_endpoint(target: Target, operation: str, spoken: str, *, stream: bool
         operation=operation,
         dialect=dialect,
         name=getattr(dialect, "same_as", name),
-        url=target.base_url + path,
+        base_url=base_url,
+        url=base_url + path,
         headers=headers,
         authorized=not provider.authorizer or target.api_key is not None,
         polled=hasattr(dialect, "poll"),
+        uploads=hasattr(dialect, "upload"),
         path_of_request=hasattr(dialect, "request_path") and operation not in provider.paths,
     )
 

@@ -15,7 +15,8 @@ from dragoman.catalog.lookup import Found
 from dragoman.catalog.records import Model, Tariff
 from dragoman.core.chat import Usage
 from dragoman.engine.call import Attempt, Call, Shares
-from dragoman.engine.usage import less, pieces
+from dragoman.engine.pieces import pieces
+from dragoman.engine.usage import less
 from dragoman.router.deployment import Deployment
 
 
@@ -26,15 +27,19 @@ def answering(call: Call) -> Attempt | None:
 
 def price(call: Call, usage: Usage | None, *, minute: int | None = None, service_tier: str | None = None) -> Cost | None:
     """What the call cost at the deployments that answered, each its part; None when none was asked, nothing for an answer that
-    was kept. `minute`: of the UTC day.
+    was kept. `minute`: of the UTC day. A batch is charged as one, or at the usual price of a model that has no other.
     """
     attempt = answering(call)
     if attempt is None:
         return Cost(nano_dollars=0) if call.kept else None
+    if call.operation == "batch" and service_tier is None:
+        cost = price(call, usage, minute=minute, service_tier="batch")
+        if cost is not None and cost.nano_dollars is not None:
+            return cost
     known: tuple[Attempt, Usage | None, str | None, Cost] | None = call.priced
     if known is not None and known[0] is attempt and known[1] is usage and known[2] == service_tier:
         return known[3]  # several watch one call
-    units = pieces(usage, call.settlement and call.settlement.response)
+    units = pieces(call, usage)
     cost = bill(call.shares, usage, minute=minute, service_tier=service_tier, units=units)
     call.priced = (attempt, usage, service_tier, cost)
     return cost

@@ -3,8 +3,8 @@
 A flow in a race gives its result, or None where its attempt failed; it records by itself how it ended. Yielded by the call loop
 for a hedged attempt alone, so that nobody else pays for it.
 
-Only an event loop can race. A thread that waits for a socket cannot be told to stop, so the loser would go on and be paid for:
-in plain threads `first` runs alone, as if there were no hedge.
+Only an event loop can race: a thread that waits for a socket cannot be told to stop, so the loser would go on and be paid for.
+A plain thread has it run in a loop beside it, where its transport has one (`aside`); else `first` runs alone, unhedged.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ class Race(Step, frozen=True):
     second: Callable[[], Flow[Any] | None]
 
     def perform(self, transport: Any) -> Any:
+        aside = getattr(transport, "aside", None)
+        if aside is not None:
+            return aside(self.aperform)
         found = drive(self.first, transport)
         return [] if found is None else [found]
 

@@ -40,12 +40,13 @@ def request_facts(
 ) -> RequestFacts:
     """`own` are fields of RequestFacts that the caller knows better. `tagged`: tags of the request's metadata count."""
     prompt = [bytes(envelope[name]) for name in _PROMPT if name in envelope]
-    metadata = _metadata(envelope)
+    metadata, user = _metadata(envelope), _text(envelope, "user")
     found: dict[str, Any] = {
         "input_tokens": sum(map(_tokens, prompt)),
         "output_tokens": next((_count(envelope, name) for name in _MOST_OUTPUT if name in envelope), 0),
         "abilities": _abilities(envelope, prompt),
-        "session": session or _session(envelope, metadata),
+        "session": session or _session(envelope, metadata, user),
+        "tenant": user or "",
         "tags": _tags(metadata) if tagged else frozenset(),
     }
     return RequestFacts(group=group, stream=stream, **found | own)
@@ -67,9 +68,9 @@ def _abilities(envelope: json.Envelope, prompt: list[bytes]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _session(envelope: json.Envelope, metadata: Mapping[str, Any]) -> str | None:
+def _session(envelope: json.Envelope, metadata: Mapping[str, Any], user: str | None) -> str | None:
     """What requests that go on from one another, or share a prompt, have in common."""
-    named = (_text(envelope, "prompt_cache_key"), metadata.get("session_id"), metadata.get("user_id"), _text(envelope, "user"))
+    named = (_text(envelope, "prompt_cache_key"), metadata.get("session_id"), metadata.get("user_id"), user)
     return next((name for name in named if isinstance(name, str) and name), None)
 
 

@@ -25,12 +25,14 @@ MOST_HELD = 240
 
 class Seam:
     """Text behind `before`, in pieces. What it repeats of the end of `before` is left out, and so are the `blanks` at that end
-    which the prompt for the rest could not have. A piece is held for as long as it may still be a repetition. Where `before`
-    says the same more than once by itself, as tables and refrains do, saying it again is no repetition.
+    which the prompt for the rest could not have. With `repeats` all of it is expected once more. A piece is held
+    for as long as it may still be a repetition. Where `before` says the same more than once by itself, as tables and refrains
+    do, saying it again is no repetition.
     """
 
-    def __init__(self, before: str, blanks: str) -> None:
+    def __init__(self, before: str, blanks: str, *, repeats: bool = False) -> None:
         self._before = before
+        self._asked = before.removesuffix(blanks) if repeats else ""
         self._blanks = blanks
         self._held = ""
         self._open = True
@@ -44,16 +46,21 @@ class Seam:
     def close(self) -> str:
         """What is held, less what is repeated."""
         held, self._held, self._open = self._held, "", False
+        if self._asked and held.startswith(self._asked):
+            return self._without_blanks(held.removeprefix(self._asked))
         repeated = self._repeated(held)
         if repeated:
             return held[repeated:]
+        return self._without_blanks(held)
+
+    def _without_blanks(self, held: str) -> str:
         same = takewhile(lambda pair: pair[0] == pair[1], zip(held, self._blanks, strict=False))
         return held[sum(1 for _ in same) :]
 
     def _undecided(self) -> bool:
         """Whether what is held may still become a repetition that counts, or blanks."""
         before, held = self._before, self._held
-        if self._blanks.startswith(held):
+        if self._asked.startswith(held) or self._blanks.startswith(held.removeprefix(self._asked)):
             return True
         place = before.find(held)
         return place >= 0 and len(before) - place >= LEAST_OVERLAP and (place == 0 or len(held) < MOST_HELD)
@@ -140,7 +147,7 @@ class Splice:
     }
 
 
-def mark(deployment: str, characters: int) -> Warning:
-    """What tells of a seam."""
-    message = f"the stream broke off after {characters} characters; {deployment} wrote the rest"
+def mark(deployment: str, characters: int, how: str) -> Warning:
+    """What tells of a seam. `how` the stream ended there: "broke off"."""
+    message = f"the stream {how} after {characters} characters; {deployment} wrote the rest"
     return Warning(field="stream", message=message, code="changed")

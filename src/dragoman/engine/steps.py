@@ -7,10 +7,13 @@ the outcome is told in a callback (None: it cannot be had that way).
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from abc import abstractmethod
 from collections.abc import Generator
-from typing import Any, TypeVar
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
@@ -18,6 +21,9 @@ from dragoman.core.http import HttpRequest, Timeouts
 from dragoman.providers import auth
 from dragoman.providers.base import Target
 from dragoman.transport.base import Resume, Started
+
+if TYPE_CHECKING:
+    from dragoman.router.queue import Turn
 
 
 class Step(Struct, frozen=True):
@@ -96,6 +102,32 @@ class Sleep(Step, frozen=True):
 
     def aperform(self, _: Any) -> Any:
         return asyncio.sleep(self.seconds)
+
+
+class Stand(Step, frozen=True):
+    """Stand in a queue until the turn is called, or for so many seconds. Comes back: None."""
+
+    turn: Turn
+    seconds: float
+
+    def perform(self, _: Any) -> Any:
+        called = threading.Event()
+        self.turn.wake = called.set
+        try:
+            if not self.turn.called:
+                called.wait(self.seconds)
+        finally:
+            self.turn.wake = None
+
+    async def aperform(self, _: Any) -> Any:
+        loop, called = asyncio.get_running_loop(), asyncio.Event()
+        self.turn.wake = partial(loop.call_soon_threadsafe, called.set)
+        try:
+            if not self.turn.called:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(called.wait(), self.seconds)
+        finally:
+            self.turn.wake = None
 
 
 class Authorize(Step, frozen=True):

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from dragoman.core.assemble import Assembly
 from dragoman.core.chat import ChatResponse, ToolCallPart, Usage, Warning
 from dragoman.core.errors import BadRequestError, StreamInterruptedError
@@ -28,13 +30,15 @@ if TYPE_CHECKING:
     from dragoman.engine.splice import Splice
 
 
+SLOW = "slow"
+"""Kind of failure of a stream that crawls, and could be read on."""
 MOST_SKIPPED = 8
 """Malformed events of one stream that are no accident any more."""
 
 
 class StreamState:
     """What has come of one stream. `response` is the answer so far; `done`: there is nothing more to read; `opened` is the leg
-    that is read now, which began after `characters` of text.
+    that is read now, which began after `characters` of text. `slow`: why it is left, though it could be read on.
     """
 
     def __init__(self, opened: OpenedStream, call: Call) -> None:
@@ -42,6 +46,7 @@ class StreamState:
         self.call = call
         self.done = False
         self.error: StreamInterruptedError | None = None
+        self.slow: TransportFailure | None = None
         self.characters = 0
         self._assembly = Assembly()
         self._splice: Splice | None = None
@@ -96,6 +101,10 @@ class StreamState:
         """The transport gave up. After a complete answer that is nobody's business: then these are its last events."""
         if self.done:
             return []
+        if failure.kind == SLOW:
+            self.slow = failure
+            self._interrupt(failure.message, SLOW)
+            return []
         events = self.opened.reader.close()
         if events and isinstance(events[-1], ResponseEnd):
             return self._accept(events)
@@ -108,7 +117,11 @@ class StreamState:
         self.characters = sum(len(getattr(part, "text", "")) for choice in self.response.choices for part in choice.parts)
         self.opened, self._splice, self._notes = opened, joined, (mark, *opened.prepared.warnings)
         self._tape, self._count = Tape(opened.data), len(opened.events)
-        self.done, self.error = False, None
+        self.resume()
+
+    def resume(self) -> None:
+        """It can be read on after all."""
+        self.done, self.error, self.slow = False, None, None
 
     def settle(self) -> None:
         """The reader is finished with it: complete, broken, or closed early by the client."""
@@ -125,8 +138,7 @@ class StreamState:
         for place, event in enumerate(events):
             add(event)
             if isinstance(event, StreamError):
-                message = interpret.without_key(event.message, self.opened.prepared.deployment.target)
-                self._interrupt(message, event.code, event.status)
+                self._interrupt(event.message, event.code, event.status)
                 return events[:place]
         self.done = self.done or self._assembly.ended
         return events
@@ -141,11 +153,13 @@ class StreamState:
         found = reread(self._tape.read(), self.opened.prepared.dialect.stream_decoder, self._skips)
         if found is None:
             return events
-        self._skips -= len(found.skipped)
+        mask = interpret.masking(self.opened.prepared.deployment.target)
+        skipped = [msgspec.structs.replace(note, message=mask(note.message)) for note in found.skipped]
+        self._skips -= len(skipped)
         before = self._count - len(events)
         self.opened.reader, self._tape, self._count = found.reader, Tape(found.data), len(found.events)
-        self.call.warnings += tuple(found.skipped)
-        return [*found.skipped, *found.events[before:]]
+        self.call.warnings += tuple(skipped)
+        return [*skipped, *found.events[before:]]
 
     def _may_lose(self) -> bool:
         """A hole in a text can be read over. In what programs read, a tool's arguments or JSON, it would pass for the truth."""
@@ -161,16 +175,21 @@ class StreamState:
         self.done = True
         if self._skips < MOST_SKIPPED:
             message = f"{message} (malformed events that were skipped before: {MOST_SKIPPED - self._skips})"
+        mask = interpret.masking(self.opened.prepared.deployment.target)
         stream = self.opened.stream
         headers = () if stream is None else stream.head.headers
         context = interpret.context(self.opened.prepared, attempts=len(self.call.attempts), headers=headers)
-        self.error = StreamInterruptedError(message, partial=self.response, code=code, **context)
+        self.error = StreamInterruptedError(mask(message), partial=self.response, code=code and mask(code), **context)
         self.error.status_code = status or self.error.status_code
         self.error.deployment = self.opened.prepared.deployment.id
 
 
 def rest(state: StreamState) -> Flow[bool]:
-    """Who writes the rest of the answer that broke off? See `continuation.continued`."""
+    """Who writes the rest of the answer that broke off, or crawls? See `continuation.continued` and `pace.relieved`."""
+    if state.slow is not None:
+        from dragoman.engine.pace import relieved  # noqa: PLC0415 - few have a guard
+
+        return relieved(state)
     from dragoman.engine.continuation import continued  # noqa: PLC0415 - most streams do not break
 
     return continued(state)

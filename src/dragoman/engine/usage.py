@@ -1,11 +1,6 @@
-"""Usage of several attempts as one, and taken apart again; and what is paid for by the piece. Pure.
-
-`call`, `splice`, `price` and the SDK's results reckon with it.
-"""
+"""Usage of several attempts as one, and taken apart again. Pure. `call`, `splice` and `price` reckon with it."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from msgspec.structs import astuple
 
@@ -28,9 +23,3 @@ def less(whole: Usage | None, part: Usage | None) -> Usage | None:
     counts = zip(astuple(whole)[:-1], astuple(part)[:-1], strict=True)
     left = [max(0, count - taken) for count, taken in counts]
     return Usage(**dict(zip(Usage.__struct_fields__[:-1], left, strict=True)), extra=whole.extra)
-
-
-def pieces(usage: Usage | None, response: Any) -> dict[str, int]:
-    """The pictures of an answer (in the words of `core`) that counts no tokens, as units of a price list."""
-    images = getattr(response, "images", ()) if usage is None else ()
-    return {"image": len(images)} if images else {}

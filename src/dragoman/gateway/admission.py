@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from dragoman.gateway.governance.facts import Facts, facts_of
-from dragoman.gateway.governance.leases import LeaseNeededError
+from dragoman.gateway.governance.facts import Facts, facts_of, tags_of
+from dragoman.gateway.subject import session_of
+from dragoman.shared.accounts import LeaseNeededError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dragoman.gateway.exchange import Exchange
     from dragoman.gateway.governance.governance import Governance
     from dragoman.gateway.governance.identity import Identity
+    from dragoman.gateway.governance.thrift import StandIn
 
 END_USER, TAGS = b"x-dragoman-end-user", b"x-dragoman-tags"
 
@@ -37,6 +39,13 @@ class Admission:
         """Who asks, from memory or out of the store. `client`: host:port."""
         governance, now = self.governance, time.time()
         return governance.identify(header, now) or await governance.load(header, client.rpartition(":")[0], now)
+
+    def stand_in(self, who: Identity, call: Call, exchange: Exchange) -> StandIn | None:
+        """A cheaper model to ask in place of the call's. Raises PermissionDeniedError where that one may not be asked."""
+        found = who.stand_in(call.model, tags_of(call, _tags(exchange)), self.governance.book, time.time())
+        if found is not None:
+            who.check_call(call.model, call.operation, exchange.path.decode("latin-1"))
+        return found
 
     def admit(self, who: Identity, call: Call, exchange: Exchange, identity: bytes) -> bool:
         """Hold what the call may cost until it settles. False: the store has to be asked first, or the other workers."""
@@ -61,7 +70,7 @@ class Admission:
         except LeaseNeededError as needed:
             return needed
         if hold.taken:
-            call.headers = tuple(self.governance.headers(hold, now))
+            call.headers += self.governance.headers(hold, now)
         call.watch(self.governance.observer(hold, time.time))
         return None
 
@@ -73,5 +82,10 @@ class Admission:
             request_id=identity.decode("latin-1"),
             client=exchange.client,
             end_user=(exchange.header(END_USER) or b"").decode("latin-1"),
-            tags=(exchange.header(TAGS) or b"").decode("latin-1"),
+            session=session_of(exchange) or "",
+            tags=_tags(exchange),
         )
+
+
+def _tags(exchange: Exchange) -> str:
+    return (exchange.header(TAGS) or b"").decode("latin-1")

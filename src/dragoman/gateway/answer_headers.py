@@ -1,7 +1,7 @@
 """The headers of the gateway's answers, beside their content type: who answered, after what, and in which time.
 
 x-dragoman-deployment, -attempts, -warnings; -cache and -cache-key where there is a cache; -cost and x-ratelimit-* under
-governance; -trail where there was more than one attempt; on errors -drops, who was left out and why.
+governance, the latter on errors too; -trail where there was more than one attempt; on errors -drops, who was left out and why.
 x-langsmith-gateway-metadata says who answered in the words that LangChain's tracers read. Values are ASCII and bounded. Called
 by the pipeline.
 """
@@ -62,8 +62,10 @@ def error_headers(error: DragomanError, identity: bytes, call: Call | None) -> H
     wait = getattr(error, "retry_after", None)
     if wait is not None:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))
+    headers += getattr(error, "limits", ())
     if call is None:
         return headers
+    headers += call.headers
     headers.append((b"x-dragoman-attempts", b"%d" % len(call.attempts)))
     if call.attempts:
         headers.append((b"x-dragoman-trail", _trail(call.attempts)))
@@ -91,6 +93,11 @@ def _attempt(attempt: Attempt) -> bytes:
     if attempt.cancelled:
         return told + b";cancelled"
     return told if attempt.error is None else told + b";error=" + type(attempt.error).__name__.encode()
+
+
+def warning_headers(warnings: tuple[Warning, ...]) -> Headers:
+    """For answers of no call."""
+    return [(b"x-dragoman-warnings", _warnings(warnings))] if warnings else []
 
 
 def _warnings(warnings: tuple[Warning, ...]) -> bytes:

@@ -29,6 +29,8 @@ from dragoman.transport.gateway import gateway_transport
 if TYPE_CHECKING:
     from dragoman.gateway.caching import Caching
     from dragoman.gateway.guardrails.screening import Guardrails
+    from dragoman.gateway.raw.files import Files
+    from dragoman.providers.base import Target
 
 INFERENCE = (
     ("/v1/chat/completions", "chat", "openai_chat", in_the_body),
@@ -39,6 +41,7 @@ INFERENCE = (
     ("/v1/rerank", "rerank", "rerank", in_the_body),
     ("/v2/rerank", "rerank", "rerank", in_the_body),
     ("/v1/moderations", "moderation", "openai_moderations", or_default("omni-moderation-latest")),
+    ("/v1/ocr", "ocr", "mistral_ocr", in_the_body),
     ("/v1/decisions", "decision", "openai_decisions", in_the_body),
     ("/v1/systemone", "decision", "systemone", in_the_body),
     ("/v1/messages/count_tokens", "token_count", "anthropic_count_tokens", in_the_body),
@@ -84,19 +87,26 @@ def assemble(config: Config, policy: Policy, transport: AsyncTransport) -> Gatew
     if config.guardrails:
         pipeline.guardrails = _guardrails(config, pipeline, options)
     routes |= observing.wrapped(gptrouter.routes())
-    if config.passthrough is not None or config.files is not None:
-        routes |= observing.wrapped(_raw(config, pipeline, options))
-    governed = Governed(config, pipeline, alerted=observing.alerted)
+    if config.passthrough is not None:
+        routes |= observing.wrapped(_passthrough(config.passthrough.targets(), pipeline, options))
+    files = _files(config, pipeline, options)
+    if files is not None:
+        routes |= observing.wrapped(files.routes())
+    governed = Governed(config, pipeline, alerted=observing.alerted, relisted=observing.relisted)
     caching = pipeline.caching = _caching(config, policy)
 
     async def start() -> None:
         await governed.start()
+        if files is not None:
+            files.start()
         await gptrouter.start()
         await observing.start()
 
     async def close() -> None:
         await observing.stop()
         await gptrouter.stop()
+        if files is not None:
+            await files.stop()
         await governed.stop()
         if caching is not None:
             await caching.aclose()
@@ -122,17 +132,19 @@ def _guardrails(config: Config, pipeline: Pipeline, options: CallOptions) -> Gua
     return Guardrails(tuple(entry.guard() for entry in config.guardrails), Services(pipeline, options))
 
 
-def _raw(config: Config, pipeline: Pipeline, options: CallOptions) -> serving.Routes:
-    """What is passed on as it is."""
-    from dragoman.gateway.raw.files import Files  # noqa: PLC0415 - many gateways pass nothing on
-    from dragoman.gateway.raw.passthrough import Passthrough  # noqa: PLC0415 - as above
+def _passthrough(targets: dict[str, Target], pipeline: Pipeline, options: CallOptions) -> serving.Routes:
+    from dragoman.gateway.raw.passthrough import Passthrough  # noqa: PLC0415 - many gateways pass nothing on
 
-    routes: dict[tuple[str, bytes], serving.Route] = {}
-    if config.passthrough is not None:
-        routes |= Passthrough(pipeline, options, config.passthrough.targets()).routes()
-    if config.files is not None and config.server.api_key is not None:
-        routes |= Files(pipeline, options, config.files.targets(), config.server.api_key.encode()).routes()
-    return routes
+    return Passthrough(pipeline, options, targets).routes()
+
+
+def _files(config: Config, pipeline: Pipeline, options: CallOptions) -> Files | None:
+    """What keeps files and batches at providers."""
+    if config.files is None or config.server.api_key is None:
+        return None
+    from dragoman.gateway.raw.files import Files  # noqa: PLC0415 - many gateways keep no files
+
+    return Files(pipeline, options, config.files.targets(), config.server.api_key.encode())
 
 
 def _other_pages(pages: Pages, governed: Governed) -> App:

@@ -8,27 +8,25 @@ Called by the pipeline for each request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
 from dragoman.core.errors import BadRequestError, ErrorDetail
 from dragoman.core.http import Timeouts
 from dragoman.engine.call import CallOptions
-from dragoman.gateway.exchange import Headers
 
 _STREAM = b"x-litellm-stream-timeout"
 _NAMES = frozenset({b"x-dragoman-timeout", b"x-litellm-timeout", _STREAM})
 
 
-def asked_options(options: CallOptions, headers: Headers, *, stream: bool) -> CallOptions:
+def asked_options(options: CallOptions, headers: Mapping[bytes, bytes], *, stream: bool) -> CallOptions:
     """The options with the client's time limits. Raises BadRequestError that names the header."""
-    for name, _ in headers:
-        if name in _NAMES:
-            asked = {name: _seconds(name, value) for name, value in headers if name in _NAMES}
-            quiet = asked.pop(_STREAM, None)
-            return replace(options, timeouts=_shorter(options.timeouts, asked.values(), quiet if stream else None))
-    return options
+    if _NAMES.isdisjoint(headers):
+        return options
+    asked = {name: _seconds(name, value) for name, value in headers.items() if name in _NAMES}
+    quiet = asked.pop(_STREAM, None)
+    return replace(options, timeouts=_shorter(options.timeouts, asked.values(), quiet if stream else None))
 
 
 def _shorter(given: Timeouts, totals: Iterable[float], quiet: float | None) -> Timeouts:

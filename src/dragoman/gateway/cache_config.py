@@ -31,8 +31,8 @@ class SemanticEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class CacheEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`path` is the file of a disk cache, `url` the address of Redis. `share`: who may be given whose answers: those of the
-    same key, team or organization, or everyone's. `by_default: false`: only for requests that ask for it. `operations`: whose
-    answers are kept; null: all that can be. `single_flight`: of equal requests at one time one is sent.
+    same key, user, team or organization, or everyone's. `by_default: false`: only for requests that ask for it. `operations`:
+    whose answers are kept; null: all that can be. `single_flight`: of equal requests at one time one is sent.
     """
 
     type: Literal["memory", "disk", "redis"] = "memory"
@@ -41,7 +41,7 @@ class CacheEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     path: Annotated[str, Meta(min_length=1)] | None = None
     url: Annotated[str, Meta(pattern="^(rediss?|unix)://")] | None = None
     namespace: str = ""
-    share: Literal["key", "team", "organization", "everyone"] = "key"
+    share: Literal["key", "user", "team", "organization", "everyone"] = "key"
     by_default: bool = True
     operations: tuple[_Operation, ...] | None = None
     single_flight: bool = False

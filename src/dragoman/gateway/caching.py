@@ -18,7 +18,6 @@ from dragoman.engine.call import Call
 from dragoman.engine.lookup import Lookup
 from dragoman.gateway.cache_config import CacheEntry
 from dragoman.gateway.exchange import Exchange
-from dragoman.gateway.subject import JSON
 from dragoman.providers import registry
 from dragoman.router.deployment import Deployment
 from dragoman.router.policy import Policy
@@ -29,8 +28,13 @@ if TYPE_CHECKING:
 FIELD, HEADER, STANDARD = "cache", b"x-dragoman-cache", b"cache-control"
 _OPENAI_SHAPED = ("openai_", "rerank")
 _STANDARD = frozenset({"no-cache", "no-store"})
-_SHARED_BY = {"key": ("key",), "team": ("team", "key"), "organization": ("organization", "team", "key"), "everyone": ()}
-"""Setting -> the scope whose answers are shared: the first of these that the key is in."""
+_SHARED_BY = {
+    "key": (),
+    "user": ("user",),
+    "team": ("team",),
+    "organization": ("organization", "team"),
+}
+"""Setting -> whose answers are shared: the first of these that the key is of, else its own."""
 
 
 class Caching:
@@ -38,7 +42,7 @@ class Caching:
 
     def __init__(self, entry: CacheEntry, policy: Policy) -> None:
         self.cache = _cache(entry, policy)
-        self._kinds = _SHARED_BY[entry.share]
+        self._kinds = _SHARED_BY.get(entry.share)
         self._tagged = policy.settings.tag_filtering
 
     def use(self, call: Call, who: Identity | None, exchange: Exchange) -> None:
@@ -52,10 +56,10 @@ class Caching:
         await asyncio.to_thread(self.cache.close)
 
     def _tenant(self, who: Identity | None) -> tuple[str, str]:
-        if who is None or not self._kinds:
+        if who is None or self._kinds is None:
             return "", ""
-        scopes = {scope.kind: scope.id for scope in who.scopes}
-        return next(((kind, scopes[kind]) for kind in self._kinds if kind in scopes), ("key", who.key.id))
+        key = who.key
+        return next(((kind, id_) for kind in self._kinds if (id_ := getattr(key, kind))), ("key", key.id))
 
     def _tags(self, exchange: Exchange) -> bytes:
         """What chooses among deployments, where tags do: they are not in the body any more."""
@@ -70,7 +74,7 @@ class Caching:
 def _words(call: Call, exchange: Exchange) -> Any:
     """A header goes before the body."""
     words: Any = None
-    if call.content_type == JSON and FIELD in call.envelope and call.dialect.startswith(_OPENAI_SHAPED):
+    if call.in_json and FIELD in call.envelope and call.dialect.startswith(_OPENAI_SHAPED):
         words = json.decode(call.envelope.pop(FIELD))
         call.body = json.encode(call.envelope)
     for name in (STANDARD, HEADER):
@@ -112,7 +116,7 @@ def _embedders(model: str, policy: Policy) -> tuple[Deployment, ...]:
     try:
         group = policy.find(model)
         if group is not None:
-            return tuple(node.deployment for node in group.nodes)
+            return group.deployments
         return (Deployment(registry.resolve(model, env=os.environ)),)
     except DragomanError as problem:
         raise ConfigurationError(f"cache.semantic.model: {problem.message}") from None

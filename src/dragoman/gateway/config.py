@@ -28,11 +28,13 @@ from msgspec.structs import replace
 from dragoman.core.errors import ConfigurationError
 from dragoman.core.http import Timeouts
 from dragoman.gateway.cache_config import CacheEntry
+from dragoman.gateway.governance.thrift import CheaperModels
 from dragoman.gateway.gptrouter import entry as gptrouter_entry
 from dragoman.gateway.models import ModelEntry, read_models
 from dragoman.gateway.observing.entries import AlertsEntry, LogsEntry, MetricsEntry, RequestLogEntry, TelemetryEntry
 from dragoman.gateway.provider_config import register
 from dragoman.gateway.router_config import RouterEntry, make_policy, settings
+from dragoman.gateway.stored.keys import configured
 from dragoman.gateway.yaml_config import Document, convert, parse
 from dragoman.router.policy import Policy
 
@@ -50,7 +52,8 @@ class TimeoutsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class ServerEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`api_key`, if set, must be shown by every client. `max_body_mb` bounds a request, `drain_seconds` a graceful stop.
-    `workers`: processes that serve.
+    `workers`: processes that serve. `encryption_key`, or a file of it: 32 bytes in base64, with which credentials are encrypted
+    before the database gets them; of several the first encrypts and all decrypt.
     """
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
@@ -61,6 +64,8 @@ class ServerEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
+    encryption_key: str | tuple[str, ...] | None = None
+    encryption_key_file: str | None = None
 
 
 _Name = Annotated[str, Meta(min_length=1)]
@@ -87,12 +92,18 @@ class OidcEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class GovernanceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Virtual keys, budgets, limits and the ledger. `database`: a URL of SQLite or PostgreSQL. `journal`: a folder of this
     machine, where what calls did is safe until the database has it. `unpriced`: what becomes of a call whose price nobody
-    knows, where a budget holds. `oidc`: tokens of this identity provider are keys too.
+    knows, where a budget holds. `cheaper_models`: who is asked instead while a budget is nearly spent, for all who do not say
+    otherwise. `end_users` (`gateway.end_users`, once read a scope): what those are under that have no record.
+    `private_addresses`: whether models and credentials of the admin API may name hosts of private networks. `oidc`: tokens of
+    this identity provider are keys too.
     """
 
     database: Annotated[str, Meta(min_length=1)] = "sqlite:///dragoman.db"
     journal: Annotated[str, Meta(min_length=1)] = "dragoman-journal"
     unpriced: Literal["refuse", "allow"] = "refuse"
+    cheaper_models: CheaperModels | None = None
+    end_users: Any = None
+    private_addresses: Literal["refuse", "allow"] = "refuse"
     oidc: OidcEntry | None = None
 
 
@@ -132,6 +143,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     request_log: RequestLogEntry | None = None
     alerts: AlertsEntry | None = None
 
+    @property
+    def stores_models(self) -> bool:
+        """Whether models may come by the admin API as well."""
+        return self.governance is not None and self.server.encryption_key is not None
+
 
 DEFAULT_MODELS = (
     ModelEntry(name="local/smollm2-135m", model="local/smollm2-135m"),
@@ -165,10 +181,8 @@ def read(text: str, *, file: str, env: Mapping[str, str]) -> tuple[Config, Polic
     config = convert(document, Config)
     register(document, config.providers)
     _check_server(document, config.server)
-    if config.governance is not None and config.server.api_key is None:
-        raise document.error("governance", "needs server.api_key beside it: the key that may issue the others")
-    if config.governance is not None and config.governance.oidc is not None:
-        _check_oidc(document, config.governance.oidc)
+    config = with_governance(document, config, "server.api_key")
+    config = _with_encryption(document, config, env)
     if config.gptrouter is not None:
         gptrouter_entry.check(document, config.gptrouter)
     if config.guardrails:
@@ -177,9 +191,44 @@ def read(text: str, *, file: str, env: Mapping[str, str]) -> tuple[Config, Polic
         config = replace(config, guardrails=guardrails.read(document, config.guardrails))
     if config.passthrough is not None or config.files is not None:
         config = _with_raw(document, config, env)
-    if not config.models:
+    if not (config.models or config.stores_models):
         raise document.error("models", "there is none; write one, or `- {name: '*', model: '*'}` for every provider with a key")
-    return config, _policy(document, config, env)
+    policy = _policy(document, config, env)
+    check_cheaper(document, config, policy)
+    return config, policy
+
+
+def with_governance(document: Document, config: Config, master: str) -> Config:
+    """With what its `governance` says of end users. `master`: where the key stands that it needs."""
+    entry = config.governance
+    if entry is None:
+        return config
+    if config.server.api_key is None:
+        raise document.error("governance", f"needs {master} beside it: the key that may issue the others")
+    if entry.oidc is not None:
+        _check_oidc(document, entry.oidc)
+    if entry.end_users is None:
+        return config
+    from dragoman.gateway import end_users  # noqa: PLC0415 - many gateways confine none
+
+    return replace(config, governance=replace(entry, end_users=end_users.read(document, entry.end_users)))
+
+
+def _with_encryption(document: Document, config: Config, env: Mapping[str, str]) -> Config:
+    """With the keys that are said here, in a file or in the environment."""
+    server = config.server
+    keys = configured(document, server.encryption_key, server.encryption_key_file, env)
+    if config.governance is None and (server.encryption_key is not None or server.encryption_key_file is not None):
+        raise document.error("server.encryption_key", "needs governance beside it: its database keeps what is encrypted")
+    return replace(config, server=replace(server, encryption_key=keys or None))
+
+
+def check_cheaper(document: Document, config: Config, policy: Policy) -> None:
+    """Raises ConfigurationError for a stand-in that is not served."""
+    entry = config.governance.cheaper_models if config.governance else None
+    for dear, cheap in entry.models.items() if entry else ():
+        if policy.find(cheap) is None:
+            raise document.error(f"governance.cheaper_models.models.{dear}", f"no model here is called {cheap!r}")
 
 
 def _with_raw(document: Document, config: Config, env: Mapping[str, str]) -> Config:
@@ -197,7 +246,8 @@ def _policy(document: Document, config: Config, env: Mapping[str, str]) -> Polic
     models = read_models(document, config.models, config.router.aliases, env)
     chosen = settings(document, config.router, retries=config.retries)
     try:
-        return make_policy(models, chosen, (entry.name for entry in config.models))
+        names = (entry.name for entry in config.models)
+        return make_policy(models, chosen, names, growing=config.stores_models)
     except ConfigurationError as problem:
         raise document.error("router", problem.message) from None
 

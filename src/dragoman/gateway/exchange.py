@@ -7,7 +7,7 @@ before it returns, later in callbacks, or in the coroutine it returns, which is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 Headers = list[tuple[bytes, bytes]]
@@ -34,8 +34,17 @@ class Exchange(Protocol):
     response_complete: bool
     """Nothing more will."""
 
+    @property
+    def named(self) -> Mapping[bytes, bytes]:
+        """The request headers by name, in lower case; of several the first."""
+        ...
+
     def header(self, name: bytes) -> bytes | None:
         """The first value of a request header, by its lower-case name."""
+        ...
+
+    def put_header(self, name: bytes, value: bytes) -> None:
+        """From here on the request says this, in place of what it said under that name."""
         ...
 
     def on_disconnect(self, callback: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ It refuses to write: framing is the subclass's. `protocol_exchange` and `asgi_ex
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 ALREADY_SENT = "the answer went out before: an exchange takes one `respond`, or one `start`"
 NOT_BEGUN = "`write` and `finish` come after `start`, and before the answer is finished"
@@ -27,14 +27,23 @@ class BaseExchange(ABC):
     disconnected: bool = False
     response_started: bool = False
     response_complete: bool = False
+    _named: dict[bytes, bytes] | None = None
     _disconnect_callbacks: list[Callable[[], None]] | None = None
     _pressure: tuple[Callable[[], None], Callable[[], None]] | None = None
 
     def header(self, name: bytes) -> bytes | None:
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return self.named.get(name)
+
+    @property
+    def named(self) -> Mapping[bytes, bytes]:
+        """Header by name, in lower case; of several the first."""
+        if self._named is None:
+            self._named = dict(reversed(self.headers))
+        return self._named
+
+    def put_header(self, name: bytes, value: bytes) -> None:
+        self.headers = [*(held for held in self.headers if held[0] != name), (name, value)]
+        self._named = None
 
     def on_disconnect(self, callback: Callable[[], None]) -> None:
         if self.disconnected:

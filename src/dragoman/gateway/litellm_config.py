@@ -12,21 +12,31 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from msgspec import structs
+from msgspec import ValidationError, convert, structs
 
 from dragoman.core.errors import ConfigurationError
-from dragoman.gateway.config import Config, ServerEntry, TimeoutsEntry, check_key
+from dragoman.gateway.config import (
+    Config,
+    GovernanceEntry,
+    ServerEntry,
+    SharedEntry,
+    TimeoutsEntry,
+    check_cheaper,
+    check_key,
+    with_governance,
+)
 from dragoman.gateway.observing import litellm as observing
 from dragoman.gateway.provider_config import register_map
 from dragoman.gateway.router_config import make_policy
 from dragoman.gateway.yaml_config import Document
+from dragoman.gateway.yaml_config import convert as convert_at
 from dragoman.router.litellm_settings import RouterArguments, read_arguments
 from dragoman.router.model_list import ModelList, read_model_list
 from dragoman.router.policy import Policy
 
 logger = logging.getLogger("dragoman.gateway")
 
-_SECTIONS = ("model_list", "router_settings", "litellm_settings", "general_settings", "environment_variables")
+_SECTIONS = ("model_list", "router_settings", "litellm_settings", "general_settings", "environment_variables", "governance")
 _FOR_THE_ROUTER = (
     "num_retries",
     "fallbacks",
@@ -53,6 +63,13 @@ _ROUTER_ONLY = {
     "cache_responses": "set litellm_settings.cache",
     "cache_kwargs": "set litellm_settings.cache_params",
 }
+_END_USERS = {"max_end_user_budget": "max_budget", "max_end_user_budget_id": "budget_id"}
+"""Fields of litellm_settings -> of `governance.end_users`, which such a file may have beside LiteLLM's own sections."""
+_OWN_DATABASE = "write `governance: {database: URL}` beside it for keys, budgets and a ledger; take a database of their own"
+_WANTS_GOVERNANCE = {
+    "general_settings.database_url": _OWN_DATABASE,
+    **{f"litellm_settings.{name}": "it needs a `governance` in this file" for name in _END_USERS},
+}
 _HARMLESS = frozenset({"set_verbose", "telemetry"})
 """How LiteLLM itself talks: nothing is lost without them."""
 
@@ -66,11 +83,14 @@ def read(document: Document, env: Mapping[str, str]) -> tuple[Config, Policy]:
     arguments = _arguments(document, given)
     models = _models(document, arguments, {**env, **sections["environment_variables"]})
     config, uncached = _with_cache(_config(document, arguments, sections), document, sections, env)
+    config = _shared(config, document, arguments, {**env, **sections["environment_variables"]})
     config, unseen = _observed(config, document, sections, env)
+    config = _governed(config, document, sections)
     try:
         policy = make_policy(models, arguments.settings, _names(models))
     except ConfigurationError as problem:
         raise document.error("router_settings", problem.message) from None
+    check_cheaper(document, config, policy)
     for told in (
         *models.skipped,
         *models.warnings,
@@ -134,8 +154,8 @@ def _names(models: ModelList) -> list[str]:
 def _config(document: Document, arguments: RouterArguments, sections: Mapping[str, dict[str, Any]]) -> Config:
     general, litellm = sections["general_settings"], sections["litellm_settings"]
     key = general.get("master_key")
-    if key is not None and not isinstance(key, str):
-        raise document.error("general_settings.master_key", "expected text")
+    if key is not None:
+        key = _text(document, "general_settings.master_key", key)
     check_key(document, "general_settings.master_key", key)
     seconds = arguments.rest.get("timeout")
     server, usual = ServerEntry(api_key=key), TimeoutsEntry()
@@ -151,7 +171,16 @@ def _config(document: Document, arguments: RouterArguments, sections: Mapping[st
         from dragoman.gateway.guardrails import litellm as guardrails  # noqa: PLC0415 - many files have none
 
         guards = guardrails.read(document, document.value["guardrails"])
-    return Config(guardrails=guards, server=server, timeouts=usual, retries=arguments.settings.retry.max_retries, strict=strict)
+    return Config(
+        providers={
+            entry["provider"]: {"handler": entry["custom_handler"]} for entry in litellm.get("custom_provider_map") or ()
+        },
+        guardrails=guards,
+        server=server,
+        timeouts=usual,
+        retries=arguments.settings.retry.max_retries,
+        strict=strict,
+    )
 
 
 def _with_cache(
@@ -167,6 +196,21 @@ def _with_cache(
     return structs.replace(config, cache=cache), told
 
 
+def _shared(config: Config, document: Document, arguments: RouterArguments, env: Mapping[str, str]) -> Config:
+    """The router's Redis is what our workers share too."""
+    place = {name.removeprefix("redis_"): value for name, value in arguments.rest.items() if name.startswith("redis_")}
+    if not place:
+        return config
+    from dragoman.caching.cache import redis_url  # noqa: PLC0415 - many files have none
+
+    try:
+        return structs.replace(config, shared=convert({"url": redis_url(place, env)}, SharedEntry))
+    except ValidationError:
+        raise document.error(
+            "router_settings.redis_url", "expected redis://HOST:PORT/DATABASE, rediss:// or unix://PATH"
+        ) from None
+
+
 def _observed(
     config: Config, document: Document, sections: Mapping[str, dict[str, Any]], env: Mapping[str, str]
 ) -> tuple[Config, tuple[str, ...]]:
@@ -174,6 +218,27 @@ def _observed(
     variables = {**env, **sections["environment_variables"]}
     entries, told = observing.from_litellm(document, sections["litellm_settings"], sections["general_settings"], variables)
     return structs.replace(config, **entries), told
+
+
+def _governed(config: Config, document: Document, sections: Mapping[str, dict[str, Any]]) -> Config:
+    """The file may have our own `governance` beside LiteLLM's sections, to which belongs what those say of end users."""
+    if document.value.get("governance") is None:
+        return config
+    entry = convert_at(document, GovernanceEntry, value=sections["governance"], at="governance")
+    said: dict[str, Any] = {}
+    for name, field in _END_USERS.items():
+        if (value := sections["litellm_settings"].get(name)) is not None:
+            at = f"litellm_settings.{name}"
+            said[field] = _number(document, at, value, most=1e9) if field == "max_budget" else _text(document, at, value)
+    if entry.end_users is None or isinstance(entry.end_users, dict):
+        entry = structs.replace(entry, end_users={**said, **(entry.end_users or {})} or None)
+    return with_governance(document, structs.replace(config, governance=entry), "general_settings.master_key")
+
+
+def _text(document: Document, path: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise document.error(path, "expected text")
+    return value
 
 
 def _number(document: Document, path: str, value: Any, *, most: float) -> float:
@@ -190,8 +255,10 @@ def _not_obeyed(whole: Mapping[str, Any], sections: Mapping[str, dict[str, Any]]
         yield f"router_settings.{name} is not obeyed: {_ROUTER_ONLY[name]}"
     for section, obeyed in (("litellm_settings", _LITELLM_SETTINGS), ("general_settings", _GENERAL_SETTINGS)):
         for name in sections[section]:
-            if name not in obeyed | _HARMLESS:
-                yield f"{section}.{name} is not obeyed: there is no such setting here"
+            known = obeyed | _HARMLESS | (_END_USERS.keys() if whole.get("governance") is not None else set())
+            if name not in known:
+                reason = _WANTS_GOVERNANCE.get(f"{section}.{name}", "there is no such setting here")
+                yield f"{section}.{name} is not obeyed: {reason}"
 
 
 _PLACE = re.compile(r"^((?:model_list\[\d+\]|model_group_alias)[\w.\[\]-]*): (.*)$", re.DOTALL)

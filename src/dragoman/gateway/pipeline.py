@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from functools import cached_property, partial
 from random import Random
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -28,14 +28,16 @@ from dragoman.engine.drive import Push, adrive
 from dragoman.engine.flow import Answer, OpenedStream, answer, open_stream
 from dragoman.engine.request_facts import request_facts, without_tags
 from dragoman.engine.streams import StreamState
-from dragoman.gateway import serving
+from dragoman.gateway import serving, thrifty
 from dragoman.gateway.answer_headers import answer_headers, error_headers
 from dragoman.gateway.asked_timeouts import asked_options
 from dragoman.gateway.exchange import Exchange, Headers
 from dragoman.gateway.relay import Relay, Rewrite, StreamWriter, push
 from dragoman.gateway.request_ids import request_id
 from dragoman.gateway.serving import JSON_HEADERS, end_unanswered, failed
-from dragoman.gateway.subject import UNREADABLE, Asked, Subject, at, in_the_body, not_json
+from dragoman.gateway.standing import standing
+from dragoman.gateway.subject import UNREADABLE, Asked, Subject, aliased, at, in_the_body, not_json, session_of
+from dragoman.gateway.turn import Turn
 from dragoman.router.deployment import Deployment
 from dragoman.router.direct import Sessionlike
 from dragoman.router.policy import Policy
@@ -123,16 +125,30 @@ class Pipeline:
         if self.requests is not None:
             self.requests.begins(call, exchange, identity, who)
 
-    def call(self, operation: str, dialect: str, subject: Subject, exchange: Exchange) -> Call:
+    def refused(
+        self,
+        error: DragomanError,
+        exchange: Exchange,
+        identity: bytes,
+        operation: str,
+        dialect: str,
+        *,
+        call: Call | None = None,
+    ) -> None:
+        """The answer is an error: every face says so here. Of a call that has ended whoever watches knows already."""
+        if self.requests is not None:
+            self.requests.refused(error, operation=operation, dialect=dialect, exchange=exchange, identity=identity, call=call)
+
+    def call(self, operation: str, dialect: str, subject: Subject, exchange: Exchange, who: Identity | None) -> Call:
         """The call that the request asks for. Raises BadRequestError and NotFoundError."""
-        model, stream, envelope, content_type = asked = subject(exchange)
+        model, stream, envelope, content_type, alias = asked = subject(exchange)
         if stream and operation not in _STREAMED:
             raise BadRequestError(f"stream: the answer to {operation} comes whole; leave it out", detail=at("stream"))
-        options = asked_options(self._options, exchange.headers, stream=stream)
+        options = asked_options(self._options, exchange.named, stream=stream)
         body, session = exchange.body, None
         deployments = self.policy.alone(model)
         if deployments is None:
-            deployments, session = self._routed(asked, exchange, options.timeouts.total)
+            deployments, session = self._routed(asked, exchange, options.timeouts.total, who)
             if session is not None and envelope is not None and self.policy.settings.tag_filtering:
                 envelope = without_tags(envelope)
                 body = json.encode(envelope)
@@ -147,10 +163,11 @@ class Pipeline:
             stream=stream,
             options=options,
             session=session,
+            alias=alias,
         )
 
     def _routed(
-        self, asked: Asked, exchange: Exchange, total: float | None
+        self, asked: Asked, exchange: Exchange, total: float | None, who: Identity | None
     ) -> tuple[tuple[Deployment, ...], Sessionlike | None]:
         """A deployment of the group, and the session that chooses among them all."""
         policy = self.policy
@@ -161,9 +178,10 @@ class Pipeline:
             asked.envelope or {},
             asked.model,
             stream=asked.stream,
-            session=_session(exchange),
+            session=session_of(exchange),
             tagged=policy.settings.tag_filtering,
             deadline=None if total is None else perf_counter() + total,
+            **standing(policy.settings.queue, exchange, who),
         )
         return (group.nodes[0].deployment,), policy.begin(facts, self._rng)
 
@@ -212,10 +230,10 @@ class Answering:
             else:
                 who = admission.identify(exchange)
                 if who is None:
-                    return self._in_turn()
+                    return self.in_turn()
             call = self._asked(who)
             if self._screening is not None or not pipeline.admitted(who, call, exchange, self._identity):
-                return self._in_turn()
+                return self.in_turn()
         except (DragomanError, *UNREADABLE) as problem:
             self._explained(problem)
             return None
@@ -228,32 +246,29 @@ class Answering:
 
     def _asked(self, who: Identity | None) -> Call:
         route, pipeline = self._route, self._route.pipeline
-        self._call = call = pipeline.call(route.operation, route.name, route.subject, self._exchange)
+        subject = route.subject if who is None or not who.aliases else aliased(route.subject, who.aliases)
+        self._call = call = pipeline.call(route.operation, route.name, subject, self._exchange, who)
+        if who is not None and who.thrifty:
+            self._call = call = thrifty.served(pipeline, who, call, subject, self._exchange)
         self._screening = pipeline.screening(call, self._exchange, who)
         return call
 
-    async def _in_turn(self) -> None:
+    async def in_turn(self) -> None:
         """The same in a task, where something has to be waited for before the call may begin."""
         exchange, pipeline = self._exchange, self._route.pipeline
-        cancel_on_disconnect(exchange)
-        try:
-            who = await pipeline.authorised(exchange.header, exchange.client)
+        with Turn(exchange, self._explained, self._settle):
+            who = await self._authorised()
             call = self._call or self._asked(who)
             await pipeline.admit(who, call, exchange, self._identity)
             if self._screening is not None:
                 await self._screened(call, self._screening)
             elif call.stream:
-                await self._stream(call)
+                await self._streamed(call)
             else:
                 self._respond(await adrive(answer(call, perf_counter, time.time), pipeline.transport), call)
-        except asyncio.CancelledError:
-            if not exchange.disconnected:
-                raise
-        except Exception as problem:
-            if not self._explained(problem):
-                raise
-        finally:
-            self._settle()
+
+    async def _authorised(self) -> Identity | None:
+        return await self._route.pipeline.authorised(self._exchange.header, self._exchange.client)
 
     async def _screened(self, call: Call, screening: Screening) -> None:
         """The same under guardrails."""
@@ -306,23 +321,16 @@ class Answering:
         self._exchange.respond(200, answer_headers(content, call, found.prepared, self._identity, self._began), body)
 
     async def _stream(self, call: Call) -> None:
-        exchange, transport = self._exchange, self._route.pipeline.transport
-        cancel_on_disconnect(exchange)
+        with Turn(self._exchange, self._explained, self._settle):
+            await self._streamed(call)
+
+    async def _streamed(self, call: Call) -> None:
+        opened = await adrive(open_stream(call, perf_counter, time.time), self._route.pipeline.transport)
         try:
-            opened = await adrive(open_stream(call, perf_counter, time.time), transport)
-            try:
-                await self._written(opened, call)
-            finally:
-                if opened.stream is not None:
-                    await opened.stream.aclose()
-        except asyncio.CancelledError:
-            if not exchange.disconnected:
-                raise
-        except Exception as problem:
-            if not self._explained(problem):
-                raise
+            await self._written(opened, call)
         finally:
-            self._settle()
+            if opened.stream is not None:
+                await opened.stream.aclose()
 
     async def _written(self, opened: OpenedStream, call: Call) -> None:
         exchange = self._exchange
@@ -344,16 +352,8 @@ class Answering:
             error = not_json(problem)  # in a value that nobody had looked at yet
         else:
             return False
-        route, requests = self._route, self._route.pipeline.requests
-        if requests is not None:
-            requests.refused(
-                error,
-                operation=route.operation,
-                dialect=route.name,
-                exchange=self._exchange,
-                identity=self._identity,
-                call=self._call,
-            )
+        route = self._route
+        route.pipeline.refused(error, self._exchange, self._identity, route.operation, route.name, call=self._call)
         self._refuse(error)
         return True
 
@@ -368,16 +368,3 @@ class Answering:
 
     def _serving(self) -> serving.Route:
         return serving.Route(self._route, self._route.encode_error)
-
-
-def cancel_on_disconnect(exchange: Exchange) -> None:
-    """A client that leaves ends the task that answers it."""
-    task = asyncio.current_task()
-    if task is not None:
-        exchange.on_disconnect(cast("Callable[[], None]", task.cancel))
-
-
-def _session(exchange: Exchange) -> str | None:
-    """The name that a client gives to requests which go on from one another."""
-    named = exchange.header(b"x-dragoman-session") or exchange.header(b"x-litellm-session-id")
-    return None if named is None else named.decode("latin-1")

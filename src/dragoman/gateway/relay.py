@@ -117,7 +117,8 @@ class Rewrite:
         self._exchange = exchange
         self._dialect = dialect
         self._encode: Callable[[Any], bytes] = encoder.encode
-        self._told = len(state.call.warnings)
+        self._seen = state.call.warnings
+        self._told = set(self._seen)
 
     def begin(self) -> None:
         self.done, self.torn = False, None
@@ -149,9 +150,10 @@ class Rewrite:
     def _write(self, events: list[Event]) -> None:
         data = b"".join([self._encode(event) for event in events])
         warnings = self._state.call.warnings
-        if len(warnings) > self._told:
-            data = b"".join(map(_comment, warnings[self._told :])) + data
-            self._told = len(warnings)
+        if warnings is not self._seen:  # those of another leg may be fewer, and are others
+            self._seen = warnings
+            data = b"".join([_comment(warning) for warning in warnings if warning not in self._told]) + data
+            self._told.update(warnings)
         if data:
             self._exchange.write(data)
         if not self._state.done:
@@ -278,7 +280,7 @@ class Relay:
         """Who goes on from here, told what the client has not got yet. None: nobody can, and the client knows that."""
         successor = self._successor = self._made_successor(len(undelivered))
         if successor is None:
-            self._break(interpret.without_key(message, self._opened.prepared.deployment.target), code, status)
+            self._break(message, code, status)
         elif undelivered:
             with suppress(AnswerBrokenError):
                 successor.feed(undelivered)
@@ -303,8 +305,9 @@ class Relay:
     def _break(self, message: str, code: str | None, status: int = StreamInterruptedError.status_code) -> None:
         """`status` is what the failure would have been as an answer: dialects choose their word for it by that."""
         self._over = True
+        mask = interpret.masking(self._opened.prepared.deployment.target)
         context = interpret.context(self._opened.prepared, attempts=len(self._call.attempts))
-        error = StreamInterruptedError(message, code=code, **context)
+        error = StreamInterruptedError(mask(message), code=code and mask(code), **context)
         error.status_code = status
         error.deployment = self._opened.prepared.deployment.id
         self._call.settle(Settlement(usage=self._tap.usage, error=error))

@@ -21,17 +21,19 @@ from dragoman.router.fallback import ANY, Fallbacks
 from dragoman.router.health import HealthPolicy
 from dragoman.router.hedge import HedgePolicy
 from dragoman.router.model_list import ModelList
-from dragoman.router.outcome import CANCELLED, KINDS
+from dragoman.router.outcome import CANCELLED, KINDS, SLOW
 from dragoman.router.policy import Policy
+from dragoman.router.queue import OFF, QueuePolicy
 from dragoman.router.retry import RetryPolicy
 from dragoman.router.state import Settings
+from dragoman.router.throughput import ThroughputGuard
 
 _Name = Annotated[str, Meta(min_length=1)]
 _Count = Annotated[int, Meta(ge=0, le=1000)]
 _Seconds = Annotated[float, Meta(ge=0, le=1e7)]
 _Share = Annotated[float, Meta(ge=0, le=1)]
 _Lists = dict[_Name, tuple[_Name, ...]]
-_RETRIED = frozenset(KINDS) - {CANCELLED, "interrupted"}
+_RETRIED = frozenset(KINDS) - {CANCELLED, SLOW, "interrupted"}
 
 
 class CooldownEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,8 +76,7 @@ class RouterEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """How deployments are chosen, and what is done when one fails; see `router.state.Settings`. Names are of model groups.
 
     `aliases`: another name -> the group it stands for. `retries`: kind of failure -> how many. `max_wait`: the longest wait in
-    seconds that a provider may ask for before a retry. `hedge`: null for never. `patience`: seconds a request waits when
-    everybody is at a limit.
+    seconds that a provider may ask for before a retry. `hedge`, `throughput_guard`: null for never. `queue`: null for none.
     """
 
     strategy: _Name = "uptime-latency"
@@ -93,7 +94,8 @@ class RouterEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     cooldown: CooldownEntry = CooldownEntry()
     hedge: HedgeEntry | None = None
     continuation: ContinuationEntry = ContinuationEntry()
-    patience: _Seconds = 0.0
+    throughput_guard: ThroughputGuard | None = None
+    queue: QueuePolicy | None = None
     fixed_windows: bool = False
     max_parallel: Annotated[int, Meta(ge=1)] | None = None
     tag_filtering: bool = False
@@ -121,7 +123,8 @@ def settings(document: Document, entry: RouterEntry, *, retries: int) -> Setting
         ),
         hedge=_hedge(entry.hedge),
         continuation=_continuation(entry.continuation),
-        patience=entry.patience,
+        throughput_guard=entry.throughput_guard,
+        queue=entry.queue or OFF,
         fixed_windows=entry.fixed_windows,
         max_parallel=entry.max_parallel,
         tag_filtering=entry.tag_filtering,
@@ -153,13 +156,68 @@ def _continuation(entry: ContinuationEntry) -> ContinuationPolicy | None:
     return ContinuationPolicy(most=entry.most, instruction=entry.instruction) if entry.enabled else None
 
 
-def make_policy(models: ModelList, chosen: Settings, names: Iterable[str]) -> Policy:
-    """The policy over `names`, one for each deployment. The catalog is loaded only where there is something to choose.
+def written(chosen: Settings, aliases: Mapping[str, str]) -> RouterEntry:
+    """As our file would say it, whichever file it came from: the way back of `settings`."""
+    lists = {name: others for name, others in chosen.fallbacks.any.items() if name != ANY}
+    return RouterEntry(
+        strategy=chosen.strategy,
+        strategy_arguments=chosen.strategy_arguments,
+        group_strategy=chosen.group_strategy,
+        aliases=dict(aliases),
+        retries=chosen.retry.by_kind,
+        retry_share=chosen.retry_share,
+        max_wait=chosen.retry.max_wait,
+        fallbacks=lists,
+        default_fallbacks=chosen.fallbacks.any.get(ANY, ()),
+        context_window_fallbacks=chosen.fallbacks.context_window,
+        content_policy_fallbacks=chosen.fallbacks.content_policy,
+        max_fallbacks=chosen.fallbacks.most,
+        cooldown=_cooldown_entry(chosen.health),
+        hedge=_hedge_entry(chosen.hedge),
+        continuation=_continuation_entry(chosen.continuation),
+        throughput_guard=chosen.throughput_guard,
+        queue=None if chosen.queue == OFF else chosen.queue,
+        fixed_windows=chosen.fixed_windows,
+        max_parallel=chosen.max_parallel,
+        tag_filtering=chosen.tag_filtering,
+        all_tags=chosen.all_tags,
+    )
+
+
+def _cooldown_entry(rules: HealthPolicy) -> CooldownEntry:
+    return CooldownEntry(
+        enabled=rules.enabled,
+        failures=rules.failures,
+        lowest_rate=rules.lowest_rate,
+        window=rules.window,
+        seconds=rules.base,
+        longest=rules.longest,
+        most_out=rules.most_out,
+        allowed=rules.allowed,
+    )
+
+
+def _hedge_entry(rules: HedgePolicy | None) -> HedgeEntry | None:
+    if rules is None:
+        return None
+    cost = None if rules.most_cost is None else rules.most_cost / NANO_DOLLARS
+    return HedgeEntry(share=rules.share, quantile=rules.quantile, at_least=rules.at_least, most_cost=cost)
+
+
+def _continuation_entry(rules: ContinuationPolicy | None) -> ContinuationEntry:
+    if rules is None:
+        return ContinuationEntry(enabled=False)
+    return ContinuationEntry(most=rules.most, instruction=rules.instruction)
+
+
+def make_policy(models: ModelList, chosen: Settings, names: Iterable[str], *, growing: bool = False) -> Policy:
+    """The policy over `names`, one for each deployment. The catalog is loaded only where there is something to choose, or where
+    there may be later (`growing`).
 
     Raises ConfigurationError for a fallback to a name that is not there.
     """
     listed = list(names)
-    if len(set(listed)) == len(listed) and not _any_fallback(chosen.fallbacks):
+    if len(set(listed)) == len(listed) and not growing and not _any_fallback(chosen.fallbacks):
         return Policy(models, chosen)
     from dragoman.router.catalog_facts import facts_of  # noqa: PLC0415 - 2 MB, which a gateway without choices does not need
 

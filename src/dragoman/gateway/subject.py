@@ -19,15 +19,29 @@ UNREADABLE = json.UNREADABLE
 
 
 class Asked(NamedTuple):
-    """`envelope` is None for a body that is no JSON; `content_type` tells what it is."""
+    """`envelope` is None for a body that is no JSON; `content_type` tells what it is. `alias`: how the client called the model,
+    where that is a name of its key's own.
+    """
 
     model: str
     stream: bool
     envelope: json.Envelope | None
     content_type: str = JSON
+    alias: str = ""
 
 
 Subject = Callable[[Exchange], Asked]
+
+
+def aliased(subject: Subject, aliases: Mapping[str, str]) -> Subject:
+    """The same where some names stand for other models: once, and not for one another."""
+
+    def found(exchange: Exchange) -> Asked:
+        asked = subject(exchange)
+        model = aliases.get(asked.model)
+        return asked if model is None else asked._replace(model=model, alias=asked.model)
+
+    return found
 
 
 def in_the_body(exchange: Exchange) -> Asked:
@@ -74,6 +88,15 @@ def in_a_form(exchange: Exchange) -> Asked:
     if not fields.get("model"):
         raise BadRequestError("model: missing; name the model to ask", detail=at("model"))
     return Asked(fields["model"], fields.get("stream", "").lower() == "true", None, content_type)
+
+
+SESSION = b"x-dragoman-session"
+
+
+def session_of(exchange: Exchange) -> str | None:
+    """The name that a client gives to requests which go on from one another."""
+    named = exchange.header(SESSION) or exchange.header(b"x-litellm-session-id")
+    return None if named is None else named.decode("latin-1")
 
 
 def not_json(problem: Exception) -> BadRequestError:

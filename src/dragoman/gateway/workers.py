@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from dragoman.gateway.config import Config
     from dragoman.gateway.server import GatewayServer
+    from dragoman.router.policy import Policy
 
 logger = logging.getLogger("dragoman.gateway")
 
@@ -73,17 +74,33 @@ class Supervisor:
         return self._starting.union(process for process in self._workers if process is not None)
 
     async def _start(self) -> Process | None:
-        """A worker that serves; None when it failed before it did. One that was killed is given to who watches it."""
+        """A worker that serves; None when it ended before it did. One that is killed meanwhile has two more tries."""
+        for pause in (*PAUSES[:2], None):
+            process, serves = await self._tried()
+            if serves:
+                return process
+            if await process.wait() >= 0 or pause is None or self._stopping.is_set():
+                break
+            logger.error("The worker %d was killed while it started; another is started", process.pid)
+            await self._pause(pause)
+        return None
+
+    async def _pause(self, seconds: float) -> None:
+        """Not longer than until all is to end."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _tried(self) -> tuple[Process, bool]:
+        """A worker, and whether it serves."""
         process = await asyncio.create_subprocess_exec(
             *self._command, stdin=PIPE, stdout=PIPE, pass_fds=[self._listening.fileno()], start_new_session=True
         )
         said = cast("asyncio.StreamReader", process.stdout)
         self._starting.add(process)
         try:
-            serves = await said.readline() == READY or await process.wait() < 0
+            return process, await said.readline() == READY
         finally:
             self._starting.discard(process)
-        return process if serves else None
 
     def _put(self, place: int, process: Process | None) -> None:
         """From now on this one serves there."""
@@ -106,7 +123,7 @@ class Supervisor:
             elif new is not None:
                 self._dismiss(new)  # a reload was faster
             else:
-                await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
+                await self._pause(PAUSES[min(attempt, len(PAUSES) - 1)])
                 attempt += 1
 
     async def _reload(self) -> None:
@@ -163,16 +180,35 @@ def run_worker(running: GatewayServer, descriptor: int) -> None:
     running.run(sockets=[listening])
 
 
-def advice(config: Config, workers: int) -> list[str]:
+_FOR_EXACT = "for exact ones give `shared` the URL of a Valkey or Redis server"
+_KEYS_ALONE = (
+    "each worker counts limits for itself, so a key may do as many times more as there are workers, and budgets are "
+    f"told between workers every quarter of a second: {_FOR_EXACT}"
+)
+_SQLITE = "SQLite serves the workers of one machine; for several machines give governance.database a PostgreSQL"
+
+
+def advice(config: Config, policy: Policy, workers: int) -> list[str]:
     """What so many workers lack to count together."""
-    if config.governance is None or workers == 1:
+    if workers == 1:
         return []
-    found = []
-    if config.shared is None:
-        found.append(
-            "each worker counts limits for itself, so a key may do as many times more as there are workers, and budgets are "
-            "told between workers every quarter of a second: for exact ones give `shared` the URL of a Valkey or Redis server"
-        )
-    if config.governance.database.startswith("sqlite"):
-        found.append("SQLite serves the workers of one machine; for several machines give governance.database a PostgreSQL")
-    return found
+    alone, governance = config.shared is None, config.governance
+    limited = _limited(policy)
+    those = ", ".join(limited[:5]) + ", ..." * (len(limited) > 5)
+    deployments_alone = (
+        f"each worker counts limits of deployments for itself, so those of {those} "
+        f"are asked as many times more as there are workers: {_FOR_EXACT}"
+    )
+    notes = (
+        (alone and bool(limited), deployments_alone),
+        (alone and governance is not None, _KEYS_ALONE),
+        (governance is not None and governance.database.startswith("sqlite"), _SQLITE),
+    )
+    return [note for holds, note in notes if holds]
+
+
+def _limited(policy: Policy) -> list[str]:
+    """The groups with a deployment that may be asked only so often."""
+    usual = policy.settings.max_parallel
+    terms = ((place.group, (place.terms.rpm, place.terms.tpm, place.terms.max_parallel, usual)) for place in policy.deployments)
+    return list(dict.fromkeys(group for group, limits in terms if any(limit is not None for limit in limits)))

@@ -16,7 +16,6 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from msgspec import Struct
 
-from dragoman.dialects.openai_chat.usage import decode_usage
 from dragoman.langchain.standard import MARK, ensure_translator
 from dragoman.langchain.usage import usage_metadata
 
@@ -183,6 +182,7 @@ def _spent(answer: Any, usage: Any) -> dict[str, Any]:
 
 def _cost(model: str, provider: str | None, usage: Any) -> float | None:
     from dragoman.client.costs import cost_of  # noqa: PLC0415 - for answers that have no cost of their own
+    from dragoman.dialects.openai_chat.usage import decode_usage  # noqa: PLC0415 - as above
 
     counts = decode_usage(json.loads(json.dumps(usage)))  # builtins, whatever object it was
     return cost_of(model, provider, counts).dollars

@@ -40,7 +40,17 @@ def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
             value = said.pop(second)
             if value is not None and (said.get(field) is None or second in _SECOND_WINS):
                 said[field] = value
+    _effort(said)
     return said
+
+
+def _effort(said: dict[str, Any]) -> None:
+    """A `reasoning` that says an effort alone is `reasoning_effort`, which every provider is told in its own words."""
+    reasoning = said.get("reasoning")
+    if isinstance(reasoning, Mapping) and reasoning.keys() == {"effort"}:
+        del said["reasoning"]
+        if said.get("reasoning_effort") is None:
+            said["reasoning_effort"] = reasoning["effort"]
 
 
 def sorted_arguments(given: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:

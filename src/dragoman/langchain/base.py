@@ -22,13 +22,13 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from dragoman import __version__
-from dragoman.client.functions import acompletion, completion
+import dragoman
 from dragoman.core import json
 from dragoman.core.errors import BadRequestError
 from dragoman.langchain.answers import Asked, StreamReader, chat_result
 from dragoman.langchain.arguments import canonical, sorted_arguments
 from dragoman.langchain.errors import typed_errors
+from dragoman.langchain.loading import load_engine
 from dragoman.langchain.messages import to_openai
 from dragoman.langchain.profile import profile_of
 from dragoman.langchain.standard import ensure_translator
@@ -102,7 +102,12 @@ class DragomanChatModel(BaseChatModel):
 
     @model_validator(mode="after")
     def _set_dragoman_version(self) -> Self:
-        self._add_version("dragoman", __version__)
+        self._add_version("dragoman", dragoman.__version__)
+        return self
+
+    @model_validator(mode="after")
+    def _load_engine(self) -> Self:
+        load_engine()
         return self
 
     # ------------------------------------------------------------------------------------------------ for the subclass
@@ -123,10 +128,11 @@ class DragomanChatModel(BaseChatModel):
         """The same on the event loop; with `stream` an asynchronous iterator."""
 
     def _complete(self, **arguments: Any) -> Any:
-        return (completion if self.client is None else self.client.completion)(**arguments)
+        return (dragoman if self.client is None else self.client).completion(**arguments)
 
     async def _acomplete(self, **arguments: Any) -> Any:
-        return await (acompletion if self.async_client is None else self.async_client.completion)(**arguments)
+        ask = dragoman.acompletion if self.async_client is None else self.async_client.completion
+        return await ask(**arguments)
 
     def _providers(self, asked: Asked) -> frozenset[str]:
         """Who may answer: signed reasoning is given back to its issuer only."""
@@ -147,16 +153,17 @@ class DragomanChatModel(BaseChatModel):
         if not said.get("tools"):
             for name in ("tools", "tool_choice", "parallel_tool_calls"):
                 said.pop(name, None)
+        usage = said.pop("stream_usage", self.stream_usage)
         said = unforced(said, asked.model)
         said["messages"] = to_openai(messages, self._providers(asked))
-        return said | self._stream_arguments(said) if stream else said
+        return said | self._stream_arguments(said, usage=usage) if stream else said
 
-    def _stream_arguments(self, said: Mapping[str, Any]) -> dict[str, Any]:
+    def _stream_arguments(self, said: Mapping[str, Any], *, usage: bool) -> dict[str, Any]:
         if (said.get("n") or 1) > 1:
             raise BadRequestError(
                 f"n={said['n']}: LangChain shows one choice of a stream; use n=1, or invoke without streaming"
             )
-        options = said.get("stream_options") or self.stream_options or ({"include_usage": True} if self.stream_usage else None)
+        options = said.get("stream_options") or self.stream_options or ({"include_usage": True} if usage else None)
         return {"stream": True} | ({"stream_options": options} if options else {})
 
     def _generate(

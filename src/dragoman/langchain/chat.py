@@ -41,9 +41,9 @@ class ChatLiteLLM(DragomanChatModel):
 
         ChatLiteLLM(model="anthropic/claude-sonnet-4-5", temperature=0.1).invoke("hello")
 
-    `model_name` is the same as `model`, `base_url` as `api_base`, `timeout` as `request_timeout`. `base_model`
-    names the model in the catalog where a deployment is called something else. `use_responses_api` asks over OpenAI's
-    Responses API; a model that has no other is asked there anyway.
+    `model_name` is the same as `model`, `base_url` as `api_base`, `timeout` as `request_timeout`. `api_version` is Azure's.
+    `base_model` names the model in the catalog where a deployment is called something else. `use_responses_api` asks over
+    OpenAI's Responses API; a model that has no other is asked there anyway.
     """
 
     model: str = "gpt-3.5-turbo"
@@ -57,6 +57,7 @@ class ChatLiteLLM(DragomanChatModel):
     huggingface_api_key: SecretStr | None = _from_env("huggingface_api_key")
     together_ai_api_key: SecretStr | None = _from_env("together_ai_api_key")
     api_base: str | None = None
+    api_version: str | None = None
     organization: str | None = None
     custom_llm_provider: str | None = None
     base_model: str | None = None
@@ -101,6 +102,7 @@ class ChatLiteLLM(DragomanChatModel):
             "timeout": self.request_timeout,
             "num_retries": self.max_retries,
             "api_base": self.api_base,
+            "api_version": self.api_version,
             "custom_llm_provider": self.custom_llm_provider,
             "extra_headers": headers or None,
         }

@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Self
 from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from dragoman.client.functions import aembedding, embedding
+import dragoman
 from dragoman.core.errors import ResponseDecodeError
 from dragoman.langchain.arguments import canonical
 from dragoman.langchain.errors import typed_errors
+from dragoman.langchain.loading import load_engine
 from dragoman.langchain.profile import key_variable, who_serves
 
 
@@ -69,6 +70,11 @@ class LiteLLMEmbeddings(BaseModel, Embeddings):
             provider, _ = who_serves(self.model, self.custom_llm_provider, self.api_base)
             found = os.environ.get(key_variable(provider))
             self.__dict__["api_key"] = SecretStr(found) if found else None  # not as if it had been given
+        return self
+
+    @model_validator(mode="after")
+    def _load_engine(self) -> Self:
+        load_engine()
         return self
 
     @model_validator(mode="after")
@@ -130,10 +136,11 @@ class LiteLLMEmbeddings(BaseModel, Embeddings):
         return self.max_retries
 
     def _send(self, arguments: dict[str, Any]) -> Any:
-        return (embedding if self.client is None else self.client.embedding)(**arguments)
+        return (dragoman if self.client is None else self.client).embedding(**arguments)
 
     async def _asend(self, arguments: dict[str, Any]) -> Any:
-        return await (aembedding if self.async_client is None else self.async_client.embedding)(**arguments)
+        ask = dragoman.aembedding if self.async_client is None else self.async_client.embedding
+        return await ask(**arguments)
 
 
 class LiteLLMEmbeddingsRouter(LiteLLMEmbeddings):

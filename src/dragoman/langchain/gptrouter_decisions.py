@@ -2,14 +2,14 @@
 
 With `gpt_router_api_base` (or GPT_ROUTER_API_BASE) the questions go to that server's system-one; without it models are asked
 from this process, made for such questions or plain chat models, whose probabilities are a guess. Boxes in pictures are refused,
-and so are media outside of human messages: this API has no words for them.
+and so are pictures outside of messages, and sound: neither API has words for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.messages import BaseMessage, HumanMessage
 from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_valida
 from dragoman.client.operations import adecision, decision
 from dragoman.core import json
 from dragoman.core.errors import BadRequestError, DragomanError, ResponseDecodeError
-from dragoman.langchain import gptrouter_http, gptrouter_wire
+from dragoman.langchain import gptrouter_http, gptrouter_pictures, gptrouter_wire
 from dragoman.langchain.arguments import canonical
 from dragoman.langchain.blocks import items
 from dragoman.langchain.errors import ModelRefusalError, typed_errors
@@ -32,6 +32,7 @@ from dragoman.langchain.gptrouter_models import (
     retries_left,
     take_names,
 )
+from dragoman.langchain.loading import load_engine
 from dragoman.langchain.messages import to_openai
 from dragoman.langchain.serialization import register
 from dragoman.langchain.usage import usage_metadata
@@ -74,6 +75,11 @@ class GPTRouterDecisionModel(decisions.BaseDecisionModel):  # type: ignore[misc]
         first = label(listed[0]) if isinstance(listed, list) and listed else ""
         return given | {"models_priority_list": listed, "model": first}
 
+    @model_validator(mode="after")
+    def _load_engine(self) -> Self:
+        load_engine()
+        return self
+
     @property
     def _provider(self) -> str:
         return our_provider(self.models_priority_list[0]) or gptrouter_wire.NAME
@@ -95,7 +101,7 @@ class GPTRouterDecisionModel(decisions.BaseDecisionModel):  # type: ignore[misc]
         models = self.models_priority_list
         with typed_errors():
             if self.gpt_router_api_base is None:
-                return _read(self._in_order(_here(state, questions)), questions)
+                return _read(_told(self._in_order(_here(state, questions))), questions)
             request = self._request({"state": _state(state), "questions": _written(questions)})
             return _read(gptrouter_http.send(request, models, self.request_timeout, _decode), questions)
 
@@ -103,7 +109,7 @@ class GPTRouterDecisionModel(decisions.BaseDecisionModel):  # type: ignore[misc]
         models = self.models_priority_list
         with typed_errors():
             if self.gpt_router_api_base is None:
-                return _read(await self._ain_order(_here(state, questions)), questions)
+                return _read(_told(await self._ain_order(_here(state, questions))), questions)
             request = self._request({"state": _state(state), "questions": _written(questions)})
             return _read(await gptrouter_http.asend(request, models, self.request_timeout, _decode), questions)
 
@@ -190,7 +196,11 @@ _WRITERS: dict[type[Any], Callable[[Any, str], dict[str, Any]]] = {
 
 # ------------------------------------------------------------------------------------------------------------------ state
 def _here(state: Any, questions: Questions) -> dict[str, Any]:
-    return {"state": _plain([state] if isinstance(state, BaseMessage) else state, "state"), "questions": _written(questions)}
+    said = [state] if isinstance(state, BaseMessage) else state
+    written = _written(questions)
+    if gptrouter_pictures.has_media(said):
+        return gptrouter_pictures.asked(said, written)
+    return {"state": _plain(said, "state"), "questions": written}
 
 
 def _state(state: Any) -> dict[str, Any]:
@@ -224,7 +234,7 @@ def _plain(value: Any, path: str) -> Any:
         kind = value.get("type")
         if isinstance(kind, str) and kind in _MEDIA:
             raise BadRequestError(
-                f"{path}: media are read in human messages alone, and by a server (gpt_router_api_base); found {kind}"
+                f"{path}: pictures are read in a state of messages, by a GPTRouter server in human ones alone; found {kind}"
             )
         return {key: _plain(held, path) for key, held in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
@@ -243,6 +253,11 @@ def _decode(status: int, headers: Mapping[str, str], body: bytes, models: Sequen
     if not isinstance(held, dict):
         raise ResponseDecodeError("GPTRouter's answer is no JSON object", llm_provider=gptrouter_wire.NAME)
     return gptrouter_wire.Answer(held | {"request_id": headers.get("x-request-id")})
+
+
+def _told(found: Any) -> Any:
+    """In System One's form, whichever it was asked in."""
+    return gptrouter_pictures.answered(found) if isinstance(found.get("answers"), list) else found
 
 
 def _read(found: Any, questions: Questions) -> Any:

@@ -6,12 +6,13 @@ A fact that is not known is left out. The catalog is read when the first model i
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dragoman.catalog.records import Model
-from dragoman.client.models import find_model
 from dragoman.core.errors import DragomanError
 from dragoman.providers import registry
+
+if TYPE_CHECKING:
+    from dragoman.catalog.records import Model
 
 _UNKNOWN = "dragoman"
 """The provider of a name that tells none, such as a model group of a router."""
@@ -63,6 +64,8 @@ def key_variable(provider: str) -> str:
 
 def profile_of(model: str, provider: str | None = None) -> Any:
     """A ModelProfile; None for a model that the catalog does not know."""
+    from dragoman.client.models import find_model  # noqa: PLC0415 - the catalog is read by who makes a model
+
     found = find_model(model, provider)
     if found is None:
         return None

@@ -41,7 +41,7 @@ class ChatLiteLLMRouter(ChatLiteLLM):
     def _take_router(cls, values: Any) -> Any:
         """A router, or one made of `model_list`; and its first group, if no model was named."""
         given = dict(values)
-        for name in ("api_base", "base_url", "custom_llm_provider"):
+        for name in ("api_base", "base_url", "api_version", "custom_llm_provider"):
             if given.get(name) is not None:
                 raise ValueError(f"{name} belongs to the deployments of the router, not to ChatLiteLLMRouter")
         if given.get("router") is None:

@@ -25,12 +25,13 @@ Operation = Literal[
     "translation",
     "rerank",
     "moderation",
+    "ocr",
     "decision",
     "token_count",
     "completion",
     "responses",
 ]
-Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "token", "key", "x-key", "xi-api-key", "none"]
+Auth = Literal["bearer", "plain", "x-api-key", "api-key", "x-goog-api-key", "token", "key", "x-key", "xi-api-key", "none"]
 
 OPENAI_SHAPED = {"chat": "openai_chat", "embedding": "openai_embeddings"}
 """What a server that calls itself OpenAI-compatible is taken to speak."""
@@ -65,6 +66,21 @@ NO_QUIRKS = Quirks()
 """The one object that all rows without quirks share, so that it is known by looking at it and not into it."""
 
 
+class Prefill(Struct, frozen=True, kw_only=True):
+    """How a provider is told that a last message of the assistant is the beginning of its answer, to be written on.
+
+    `message`: fields of that message. `body`: fields of the request. `base_url`: where alone it is offered, by the same vendor.
+    `repeats`: its answer starts with the beginning, said once more. `models`: globs of the models that do it,
+    beside those of which the catalog knows.
+    """
+
+    message: dict[str, Any] = {}
+    body: dict[str, Any] = {}
+    base_url: str = ""
+    repeats: bool = False
+    models: tuple[str, ...] = ()
+
+
 class Provider(Struct, frozen=True, kw_only=True):
     """One row. `base_url` None means self-hosted: the caller, or a variable in `base_url_variables`, must name it.
 
@@ -86,8 +102,10 @@ class Provider(Struct, frozen=True, kw_only=True):
     hold for a base URL that ends in `own_paths_under`: the dialect's own do there. `authorizer`: the scheme of
     `providers.auth` for credentials that are no static header (signatures, short-lived tokens); a key, where one is given,
     goes before it. `further`: operation -> dialects beside that of `dialects` in which it is offered -> their path here;
-    clients of such a dialect are served in it. `handled`: a handler in this process answers, so a base URL that a caller gives
-    is told to it and not asked.
+    clients of such a dialect are served in it. `elsewhere`: operation -> the base URL it is offered at, where that is not
+    `base_url`, which then has no placeholders; one that a caller or a variable gives holds for all operations. `handled`: a
+    handler in this process answers, so a base URL that a caller gives is told to it and not asked. `prefill`: None where it
+    takes no more than the message, or cannot do it.
     """
 
     name: str
@@ -115,14 +133,17 @@ class Provider(Struct, frozen=True, kw_only=True):
     own_paths_under: str = ""
     authorizer: str = ""
     further: dict[str, dict[str, str]] = {}
+    elsewhere: dict[str, str] = {}
     handled: bool = False
+    prefill: Prefill | None = None
     docs: str = ""
 
 
 class Target(Struct, frozen=True, kw_only=True):
     """A row made concrete for one deployment: everything `engine.prepare` needs but the request.
 
-    `api_key` goes to the host of `base_url` and nowhere else. The repr leaves it out.
+    `api_key` goes to the host of `base_url` and nowhere else. `secrets`: what the row's authorizer signs with here, in place of
+    what it finds on the machine; by LiteLLM's names. The repr leaves both out.
     """
 
     provider: Provider
@@ -130,13 +151,16 @@ class Target(Struct, frozen=True, kw_only=True):
     base_url: str
     api_key: str | None = None
     headers: Headers = ()
+    secrets: dict[str, str] = {}
 
     def __repr__(self) -> str:
-        return f"Target({self.provider.name}/{self.model} at {self.base_url}, key {'set' if self.api_key else 'none'})"
+        key = "set" if self.api_key or self.secrets else "none"
+        return f"Target({self.provider.name}/{self.model} at {self.base_url}, key {key})"
 
 
 AUTH_HEADERS: dict[Auth, tuple[str, str] | None] = {
     "bearer": ("authorization", "Bearer {}"),
+    "plain": ("authorization", "{}"),
     "token": ("authorization", "Token {}"),
     "key": ("authorization", "Key {}"),
     "x-api-key": ("x-api-key", "{}"),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
-from dragoman.core.errors import AuthenticationError, ConfigurationError
+from dragoman.core.errors import AuthenticationError, BadRequestError, ConfigurationError
 from dragoman.core.http import Headers
 from dragoman.providers.base import Provider
 
@@ -74,6 +74,33 @@ def key(provider: Provider, place: Address, given: str | None, env: Mapping[str,
     raise AuthenticationError(message, llm_provider=provider.name, model=model, attempts=0)
 
 
+def check_signing(provider: Provider, place: Address, secrets: Mapping[str, str], given: str | None) -> None:
+    """Whether these are all that the row's authorizer needs, and go to its vendor. Raises ConfigurationError."""
+    needed, more = SIGNED_WITH.get(provider.authorizer, ((), ()))
+    strange = next((name for name in secrets if name not in (*needed, *more)), None)
+    if strange is not None:
+        raise ConfigurationError(f"{strange}: {provider.name} does not take this; pass api_key")
+    missing = [name for name in needed if not secrets.get(name, "").strip()]
+    if missing:
+        raise ConfigurationError(f"{missing[0]}: missing; {', '.join(needed)} belong together")
+    if given:
+        raise ConfigurationError(f"api_key: goes before {', '.join(secrets)}; leave one out")
+    if not place.own:
+        raise ConfigurationError(f"{next(iter(secrets))}: is for {_homes(provider, {})} only, not for {place.url}")
+    for name, value in secrets.items():
+        if not value.startswith("{"):  # the one that is JSON stands in no header
+            _sendable(value, name)
+
+
+SIGNED_WITH: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "aws": (("aws_access_key_id", "aws_secret_access_key"), ("aws_session_token",)),
+    "google": (("vertex_credentials",), ()),
+}
+"""Authorizer -> the secrets of one deployment that it can sign with, by LiteLLM's names: all of the first, none or all of the
+others.
+"""
+
+
 def own_headers(provider: Provider, place: Address, env: Mapping[str, str]) -> Headers:
     """What the environment tells the provider about the caller (an organisation, a site); for its own hosts only."""
     if not place.own:
@@ -100,6 +127,23 @@ def filled(provider: Provider, env: Mapping[str, str]) -> str:
     url = _fill(provider.base_url or "", provider, env)
     plain = next((beginning for beginning in provider.url_exceptions if url.startswith(beginning)), "")
     return provider.url_exceptions.get(plain, "") + url.removeprefix(plain)
+
+
+def has_version(provider: Provider, url: str | None) -> bool:
+    """Whether a request to the base URL `url` (None: the provider's own) names the version of an API."""
+    under = provider.own_paths_under
+    return "api_version" in provider.url_variables and not (under and url and url.rstrip("/").endswith(under))
+
+
+def at_version(provider: Provider, url: str, version: str, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment as if its variable named this version. Raises BadRequestError where a request would not name it."""
+    if not has_version(provider, url):
+        message = f"api_version: requests to {provider.name} at {url} name no version; leave it out"
+        raise BadRequestError(message, llm_provider=provider.name, attempts=0)
+    if not _LABEL.fullmatch(version):
+        message = f"api_version: expected a text such as '2024-10-21', found {version!r}"
+        raise BadRequestError(message, llm_provider=provider.name, attempts=0)
+    return {**env, provider.url_variables["api_version"][0]: version}
 
 
 def paths(provider: Provider, url: str, model: str, env: Mapping[str, str]) -> dict[str, str]:

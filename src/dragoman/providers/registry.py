@@ -83,16 +83,25 @@ class Registry:
         api_key: str | None = None,
         base_url: str | None = None,
         headers: Headers = (),
+        secrets: Mapping[str, str] | None = None,
+        api_version: str | None = None,
     ) -> Target:
-        """The place to send calls of `model` to, with its key.
+        """The place to send calls of `model` to, with its key, or with what its authorizer is to sign with (`secrets`).
 
-        `env` holds the variables that rows name; `headers` go along with every request. Beside the errors of `split`:
+        `env` holds the variables that rows name; `headers` go along with every request; `api_version` goes before the variable
+        that names it. Beside the errors of `split`: BadRequestError for a version where requests name none;
         ConfigurationError without a base URL where the provider has none, or for a bad one; AuthenticationError without a key
         where one is needed.
         """
         row, name = self.split(model, provider=provider, base_url=base_url)
         place = credentials.address(row, base_url, env)
-        key = credentials.key(row, place, api_key, env, model=name)
+        if api_version:
+            env = credentials.at_version(row, place.url, api_version, env)
+        if secrets:
+            credentials.check_signing(row, place, secrets, api_key)
+            key = credentials.Key(None)
+        else:
+            key = credentials.key(row, place, api_key, env, model=name)
         row = _for_model(row, name, bearer=key.bearer)
         if row.paths:
             row = replace(row, paths=credentials.paths(row, place.url, name, env))
@@ -102,6 +111,7 @@ class Registry:
             base_url=f"{row.base_url}/{quote(place.url, safe='')}" if row.handled and not place.own else place.url,
             api_key=key.value,
             headers=credentials.own_headers(row, place, env) + headers,
+            secrets=dict(secrets or {}),
         )
 
     @cached_property
@@ -231,12 +241,23 @@ def resolve(
     api_key: str | None = None,
     base_url: str | None = None,
     headers: Headers = (),
+    secrets: Mapping[str, str] | None = None,
+    api_version: str | None = None,
     extra_providers: Iterable[Provider] = (),
 ) -> Target:
     """`Registry.resolve` of the built-in table and `extra_providers`."""
     extra = tuple(extra_providers)
     rows = DEFAULT.with_provider(*extra) if extra else DEFAULT
-    return rows.resolve(model, env=env, provider=provider, api_key=api_key, base_url=base_url, headers=headers)
+    return rows.resolve(
+        model,
+        env=env,
+        provider=provider,
+        api_key=api_key,
+        base_url=base_url,
+        headers=headers,
+        secrets=secrets,
+        api_version=api_version,
+    )
 
 
 def for_model(row: Provider, model: str) -> Provider:

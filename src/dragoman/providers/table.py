@@ -6,12 +6,14 @@ companies that host other people's models are in `table_hosts`. Nothing here dec
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from dragoman.providers import edits, local
-from dragoman.providers.base import OPENAI_SHAPED, Provider, Quirks
+from dragoman.providers.base import NO_QUIRKS, OPENAI_SHAPED, Prefill, Provider, Quirks
 from dragoman.providers.table_clouds import CLOUDS
 from dragoman.providers.table_google import GOOGLE
 from dragoman.providers.table_hosts import CHAT, COMPLETION, HOSTS, MAX_TOKENS, RESPONSES, REWRITTEN, hosted
-from dragoman.providers.table_media import IMAGES, MEDIA, OPENAI_MEDIA, SPEECH, TRANSCRIPTIONS
+from dragoman.providers.table_media import IMAGES, MEDIA, OPENAI_MEDIA, SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from dragoman.providers.table_search import DECISION, MODERATION, RERANK, SEARCH, TOKEN_COUNT
 
 # Models that think refuse to be steered while sampling, and know the token limit by its newer name only
@@ -48,6 +50,12 @@ _MISTRAL = Quirks(
     stream_usage=False,
     relay=False,
 )
+
+# https://docs.mistral.ai/api/endpoint/chat: `prefix` of an assistant's message
+_BY_PREFIX = Prefill(message={"prefix": True}, repeats=True)
+
+# https://docs.mistral.ai/api/endpoint/deprecated/agents: how an agent samples is its own business.
+_MISTRAL_AGENTS = replace(_MISTRAL, drop=_MISTRAL.drop | {"temperature", "top_p"})
 
 # https://docs.x.ai/docs/guides/image-generations: what is not listed there is refused.
 _XAI_IMAGES = Quirks(drop=frozenset({"quality", "size", "style", "background", "moderation", "output_format"}), relay=False)
@@ -110,12 +118,13 @@ _MAKERS = (
         "https://api.mistral.ai/v1",
         "MISTRAL_API_KEY",
         aliases=("mistralai",),
-        dialects={**OPENAI_SHAPED, **SPEECH, **TRANSCRIPTIONS, **MODERATION},
+        dialects={**OPENAI_SHAPED, **SPEECH, **TRANSCRIPTIONS, **MODERATION, "ocr": "mistral_ocr"},
         paths={"completion": _FILL_IN},
-        model_dialects={"codestral*": COMPLETION},
+        model_dialects={"codestral*": COMPLETION, "agent:*": {"chat": "mistral_agents"}},
         model_prefixes=("mistral-", "ministral-", "magistral-", "pixtral-", "devstral-", "open-mistral-", "open-mixtral-"),
         quirks=_MISTRAL,
-        model_quirks={"*-embed*": _MISTRAL_EMBED},
+        prefill=_BY_PREFIX,
+        model_quirks={"*-embed*": _MISTRAL_EMBED, "*-ocr*": NO_QUIRKS, "agent:*": _MISTRAL_AGENTS},
         docs="https://docs.mistral.ai/api",
     ),
     hosted(
@@ -126,6 +135,7 @@ _MAKERS = (
         dialects={**CHAT, **COMPLETION},
         paths={"completion": _FILL_IN},
         quirks=_MISTRAL,
+        prefill=_BY_PREFIX,
         docs="https://docs.mistral.ai/api",
     ),
     hosted(
@@ -135,6 +145,8 @@ _MAKERS = (
         dialects={**CHAT, **RESPONSES},
         model_prefixes=("deepseek-",),
         quirks=Quirks(rename=MAX_TOKENS),
+        # https://api-docs.deepseek.com/guides/chat_prefix_completion
+        prefill=Prefill(message={"prefix": True}, base_url="https://api.deepseek.com/beta"),
         docs="https://api-docs.deepseek.com",
     ),
     hosted(
@@ -276,7 +288,9 @@ _AT_HOME = (
         base_url_variables=("HOSTED_VLLM_API_BASE",),
         aliases=("vllm",),
         key_optional=True,
-        dialects={**OPENAI_SHAPED, **COMPLETION, **RERANK},
+        dialects={**OPENAI_SHAPED, **COMPLETION, **RERANK, **TRANSCRIPTIONS, **TRANSLATIONS},
+        # It is the chat template that is told so, whichever model it is of.
+        prefill=Prefill(body={"continue_final_message": True, "add_generation_prompt": False}, models=("*",)),
         docs="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
     ),
     Provider(
@@ -286,7 +300,7 @@ _AT_HOME = (
         base_url_variables=("CUSTOM_OPENAI_API_BASE", "OPENAI_LIKE_API_BASE"),
         aliases=("openai_like", "openai_compatible"),
         key_optional=True,
-        dialects={**OPENAI_SHAPED, **COMPLETION, **RERANK, **MODERATION},
+        dialects={**OPENAI_SHAPED, **COMPLETION, **RERANK, **MODERATION, **OPENAI_MEDIA},
         quirks=REWRITTEN,  # nothing is known of it
     ),
     Provider(
@@ -295,7 +309,15 @@ _AT_HOME = (
         key_variables=("LITELLM_PROXY_API_KEY",),
         base_url_variables=("LITELLM_PROXY_API_BASE",),
         key_optional=True,
-        dialects={**OPENAI_SHAPED, **COMPLETION, "rerank": "rerank", **MODERATION},
+        dialects={
+            **OPENAI_SHAPED,
+            **RESPONSES,
+            **COMPLETION,
+            "rerank": "rerank",
+            **MODERATION,
+            **OPENAI_MEDIA,
+            "ocr": "mistral_ocr",
+        },
         docs="https://docs.litellm.ai/docs/providers/litellm_proxy",
     ),
     Provider(

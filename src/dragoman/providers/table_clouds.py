@@ -6,13 +6,15 @@ puts them into its own.
 
 from __future__ import annotations
 
-from dragoman.providers.base import OPENAI_SHAPED, Provider
+from dragoman.providers.base import OPENAI_SHAPED, Prefill, Provider
 from dragoman.providers.table_hosts import COMPLETION, RESPONSES, REWRITTEN
 from dragoman.providers.table_media import OPENAI_MEDIA
 
 _REGION = ("AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION")
 _RUNTIME: dict[str, tuple[str, ...]] = {"region": _REGION}
 _DEFAULT_REGION = {"region": "us-east-1"}
+# https://docs.claude.com/en/docs/build-with-claude/prompt-engineering/prefill-claudes-response: not from version 4.6 on.
+_PREFILLED = tuple(f"*anthropic.claude-{name}" for name in ("3*", "*-4-20*", "*-4-1-*", "*-4-5-*"))
 _CLAUDE = ("anthropic.", "us.anthropic.", "eu.anthropic.", "apac.anthropic.", "global.anthropic.")
 
 _AWS = (
@@ -28,9 +30,15 @@ _AWS = (
         base_url_variables=("AWS_BEDROCK_RUNTIME_ENDPOINT", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
         key_variables=("AWS_BEARER_TOKEN_BEDROCK",),
         authorizer="aws",
-        dialects={"chat": "bedrock_converse", "embedding": "bedrock_embeddings", "token_count": "bedrock_count_tokens"},
+        dialects={
+            "chat": "bedrock_converse",
+            "embedding": "bedrock_embeddings",
+            "image": "bedrock_images",
+            "token_count": "bedrock_count_tokens",
+        },
         model_dialects={"invoke/*": {"chat": "anthropic_bedrock"}},
         model_prefixes=(*_CLAUDE, "amazon.", "us.amazon.", "eu.amazon.", "arn:aws:bedrock:"),
+        prefill=Prefill(models=_PREFILLED),
         docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     ),
     Provider(

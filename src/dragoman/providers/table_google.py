@@ -65,6 +65,7 @@ GOOGLE = (
             "image_edit": "vertex_images",
             "speech": "vertex_speech",
             "token_count": "vertex_count_tokens",
+            "ocr": "vertex_ocr",
         },
         model_dialects={
             "claude-*": {"chat": "anthropic_vertex", "token_count": "anthropic_vertex_count_tokens"},

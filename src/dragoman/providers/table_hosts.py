@@ -253,7 +253,16 @@ HOSTS = (
     hosted("llamagate", "https://api.llamagate.dev/v1", "LLAMAGATE_API_KEY", quirks=Quirks(rename=MAX_TOKENS)),
     hosted("gmi", "https://api.gmi-serving.com/v1", "GMI_API_KEY"),
     hosted("abliteration", "https://api.abliteration.ai/v1", "ABLITERATION_API_KEY"),
-    hosted("assemblyai", "https://llm-gateway.assemblyai.com/v1", "ASSEMBLYAI_API_KEY", dialects=CHAT),
+    hosted(
+        "assemblyai",
+        "https://llm-gateway.assemblyai.com/v1",
+        "ASSEMBLYAI_API_KEY",
+        hosts=("api.assemblyai.com", "api.eu.assemblyai.com", "llm-gateway.eu.assemblyai.com"),
+        auth="plain",
+        dialects={**CHAT, "transcription": "assemblyai_transcriptions"},
+        elsewhere={"transcription": "https://api.assemblyai.com/v2"},
+        docs="https://www.assemblyai.com/docs/api-reference/overview",
+    ),
     hosted("aihubmix", "https://aihubmix.com/v1", "AIHUBMIX_API_KEY", docs="https://docs.aihubmix.com"),
     hosted("salad_cloud", "https://ai.salad.cloud/v1", "SALAD_CLOUD_API_KEY"),
     hosted(

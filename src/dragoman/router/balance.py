@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import compress
 from random import Random
 from typing import Any
 
@@ -17,6 +18,7 @@ from dragoman.core.errors import ConfigurationError
 from dragoman.router.health import success_rate
 from dragoman.router.limits import Amounts
 from dragoman.router.outcome import SUCCESS, Outcome
+from dragoman.router.speed import place_of
 from dragoman.router.state import BUSY, Ask, Node, RequestFacts
 
 Weight = Callable[[Node], float | None]
@@ -151,48 +153,63 @@ class UptimeLatency(Strategy):
 
     def choose(self, nodes: Sequence[Node], ask: Ask) -> Node:
         typical = 0.0
-        if None in [node.speed.seen for node in nodes]:
-            new = [node for node in nodes if node.speed.seen is None and self._new(node, ask)]
-            if new:
-                return _any(new, ask.rng)
-            typical = _typical(nodes, ask)
-        costs = [self.cost(node, ask, typical) for node in nodes]
-        best = min(costs)
-        begins = nodes[costs.index(best)].speed.expected(ask.facts.input_tokens, ask.facts.stream)
-        near = best + self._equal * (best if begins is None else begins)
-        if max(costs) > near:
-            explored = self._explored(nodes, costs, near, ask)
-            if explored is not None:
+        for node in nodes:
+            if node.speed.seen is None:
+                new = [node for node in nodes if node.speed.seen is None and self._new(node, ask)]
+                if new:
+                    return _any(new, ask.rng)
+                typical = _typical(nodes, ask)
+                break
+        costs, near = self._weighed(nodes, ask, typical)
+        equal = list(compress(nodes, map(near.__ge__, costs)))
+        if len(equal) < len(nodes):
+            group = nodes[0].group
+            if group.explore < 1.0:
+                group.explore += self._explore
+            elif (explored := self._explored(nodes, costs, near, ask)) is not None:
+                group.explore = 0.0
                 return explored
-        return _any([node for node, cost in zip(nodes, costs, strict=True) if cost <= near], ask.rng)
+        return equal[0] if len(equal) == 1 else equal[int(ask.rng.random() * len(equal))]
 
-    def cost(self, node: Node, ask: Ask, unknown: float = 0.0) -> float:
-        """Seconds, as it were. `unknown` stands for the expected time where nothing is known."""
-        facts, speed = ask.facts, node.speed
-        expected = speed.expected(facts.input_tokens, facts.stream)
-        seconds = unknown if expected is None else expected
-        if node.silent:
-            seconds = max(seconds, ask.now - node.sign) * (1.0 + node.silent / BUSY)
-        if facts.output_tokens and facts.stream and speed.rate:
-            seconds += facts.output_tokens / speed.rate
-        health = node.health
-        if health.bad or health.old_bad:
-            seconds /= success_rate(health, node.group.health, ask.now) ** self._power
-        weight = node.terms.weight
-        return seconds if weight is None else seconds / weight if weight > 0 else _NEVER
+    def _weighed(self, nodes: Sequence[Node], ask: Ask, unknown: float = 0.0) -> tuple[list[float], float]:
+        """The cost of each in seconds, as it were, and up to which one they are as good as the best.
+
+        `unknown` stands for the expected time where nothing is known. One loop, because it is what a decision spends most on.
+        """
+        facts, now = ask.facts, ask.now
+        place = place_of(facts.input_tokens, facts.stream)
+        output_tokens = facts.output_tokens if facts.stream else 0
+        costs: list[float] = []
+        best, begins = _NEVER, None
+        for node in nodes:
+            speed, health, weight = node.speed, node.health, node.terms.weight
+            expected = speed.values[place]
+            if expected is None:
+                expected = speed.nearest(place)
+            seconds = unknown if expected is None else expected
+            if node.silent:
+                quiet = now - node.sign
+                if quiet > seconds:  # noqa: PLR1730 - `max` costs more, three times a decision
+                    seconds = quiet
+                seconds *= 1.0 + node.silent / BUSY
+            if output_tokens and speed.rate:
+                seconds += output_tokens / speed.rate
+            if health.bad or health.old_bad:
+                seconds /= success_rate(health, node.group.health, now) ** self._power
+            if weight is not None:
+                seconds = seconds / weight if weight > 0 else _NEVER
+            costs.append(seconds)
+            if seconds < best:
+                best, begins = seconds, expected
+        return costs, best + self._equal * (best if begins is None else begins)
 
     def explain(self, node: Node, ask: Ask) -> str:
-        return f"cost {self.cost(node, ask):.3f} s, success {self._rate(node, ask.now):.3f}"
+        return f"cost {self._weighed((node,), ask)[0][0]:.3f} s, success {self._rate(node, ask.now):.3f}"
 
     def _explored(self, nodes: Sequence[Node], costs: list[float], near: float, ask: Ask) -> Node | None:
-        """One of the worse ones whose figures are old, if its turn has come."""
-        group = nodes[0].group
-        if group.explore < 1.0:
-            group.explore += self._explore
-            return None
-        for node, cost in zip(nodes, costs, strict=True):
-            if near < cost < _NEVER and not node.in_flight and ask.now - (node.speed.seen or ask.now) >= self._stale:
-                group.explore = 0.0
+        """One of the worse ones whose figures are old."""
+        for place, node in enumerate(nodes):
+            if not node.in_flight and near < costs[place] < _NEVER and ask.now - (node.speed.seen or ask.now) >= self._stale:
                 return node
         return None
 

@@ -8,9 +8,12 @@ default. What may be continued at all is the engine's to tell; a `Session` asks 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+
+from dragoman.providers.prefill import reaches
 
 if TYPE_CHECKING:
     from dragoman.router.state import Node
@@ -19,8 +22,8 @@ INSTRUCTION = "Your last message was cut off. Continue it from exactly where it 
 """What a program that asks for continuation by LiteLLM's switch gets."""
 
 _DECLARED = "supports_assistant_prefill"
-_BY_LAST_MESSAGE = frozenset({"anthropic_messages", "anthropic_bedrock", "anthropic_vertex"})
-"""Dialects in which a last message of the assistant is all that prefill takes. Others want a mark on it."""
+_BY_LAST_MESSAGE = frozenset({"anthropic_messages", "anthropic_bedrock", "anthropic_vertex", "bedrock_converse"})
+"""Dialects in which a last message of the assistant is all that prefill takes. Elsewhere the provider's row says how."""
 
 
 class ContinuationPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,9 +43,13 @@ class Rest(Struct, frozen=True, kw_only=True):
 
 
 def prefills(node: Node) -> bool:
-    """What the configuration says (model_info), else the catalog, where the deployment's dialect can say it."""
-    declared = node.terms.info.get(_DECLARED)
+    """What the configuration says (model_info), else the provider's row, else the catalog, where it is known how to ask."""
+    declared, target = node.terms.info.get(_DECLARED), node.deployment.target
     if declared is not None:
         return bool(declared)
-    spoken = node.deployment.target.provider.dialects.get("chat")
-    return spoken in _BY_LAST_MESSAGE and node.facts is not None and node.facts.supports("prefill") is True
+    way = target.provider.prefill
+    if way is None and target.provider.dialects.get("chat") not in _BY_LAST_MESSAGE:
+        return False
+    known = node.facts is not None and node.facts.supports("prefill") is True
+    named = way is not None and any(fnmatchcase(target.model, glob) for glob in way.models)
+    return (known or named) and reaches(target)

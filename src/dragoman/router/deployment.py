@@ -69,7 +69,8 @@ class Deployment:
     @property
     def credential(self) -> tuple[str, str, str | None]:
         """What a refused credential is shared by: deployments of one provider and host with the same key. Never shown."""
-        return self.target.provider.name, self.target.base_url, self.target.api_key
+        target = self.target
+        return target.provider.name, target.base_url, target.api_key or " ".join(target.secrets.values()) or None
 
     def __repr__(self) -> str:
         return f"Deployment({self.id} for {self.group})"

@@ -21,13 +21,18 @@ from dragoman.router.retry import RetryPolicy, wait_before_retry
 
 if TYPE_CHECKING:
     from dragoman.router.continuation import ContinuationPolicy, Rest
+    from dragoman.router.queue import Turn
     from dragoman.router.state import Attempt
+    from dragoman.router.throughput import ThroughputGuard
 
 
 class Wait(Struct, frozen=True):
-    """Sleep `seconds`, then ask `next` again: an attempt will follow, unless the deadline or others were quicker."""
+    """Sleep `seconds`, then ask `next` again: an attempt will follow, unless the deadline or others were quicker. With a `turn`
+    it is in a queue, and need not sleep any longer once that is called.
+    """
 
     seconds: float
+    turn: Turn | None = None
 
 
 class Exhausted(Struct, frozen=True, kw_only=True):
@@ -44,10 +49,14 @@ Step = Deployment | Wait | Exhausted
 
 
 class Chooser(Protocol):
-    """What the call loop asks who is next. `now` is its monotonic clock. `hedging`: it is a `Capable` that may hedge."""
+    """What the call loop asks who is next. `now` is its monotonic clock. `hedging`: it is a `Capable` that may hedge.
+    `throughput_guard`: where it is not None, a `Capable` says who takes over a stream that crawls.
+    """
 
     @property
     def hedging(self) -> bool: ...
+    @property
+    def throughput_guard(self) -> ThroughputGuard | None: ...
     def next(self, now: float) -> Step: ...
     def failed(self, error: BaseException, now: float) -> None: ...
     def started(self, now: float) -> None: ...
@@ -56,7 +65,8 @@ class Chooser(Protocol):
 class Sessionlike(Chooser, Protocol):
     """What the engine needs of a session. Token counts are 0 where they are not known.
 
-    `changes`: what the latest attempt's request is to have different, as field -> value. `drops`: who is left out, and why.
+    `changes`: what the latest attempt's request is to have different, as field -> value; `begun`: with them its last message
+    is the beginning of the answer. `drops`: who is left out, and why.
     `continuation`: where it is not None, a `Capable` says who writes the rest of a stream.
     """
 
@@ -64,6 +74,8 @@ class Sessionlike(Chooser, Protocol):
     def continuation(self) -> ContinuationPolicy | None: ...
     @property
     def changes(self) -> dict[str, Any] | None: ...
+    @property
+    def begun(self) -> bool: ...
     def drops(self, now: float) -> tuple[Any, ...]: ...
     def succeeded(self, now: float, *, input_tokens: int = 0, output_tokens: int = 0) -> None: ...
     def cancelled(self, now: float) -> None: ...
@@ -78,7 +90,7 @@ class Capable(Sessionlike, Protocol):
     def hedge_after(self) -> float | None: ...
     def hedge(self, now: float) -> Attempt | None: ...
     def won(self, attempt: Attempt, now: float) -> None: ...
-    def go_on(self, now: float, rest: Rest) -> Deployment | None: ...
+    def go_on(self, now: float, rest: Rest, instead: ThroughputGuard | None = None) -> Deployment | None: ...
 
 
 class Direct:
@@ -86,8 +98,10 @@ class Direct:
 
     __slots__ = ("_deployments", "_errors", "_retry", "_rng", "_waited")
     changes = None
+    begun = False
     hedging = False
     continuation = None
+    throughput_guard = None
 
     def __init__(self, deployments: tuple[Deployment, ...], retry: RetryPolicy, rng: Random) -> None:
         self._deployments = deployments

@@ -154,6 +154,19 @@ def eject(health: Health, policy: HealthPolicy, why: str, base: float, now: floa
     health.by_kind.clear()
 
 
+def hear(health: Health, why: str, *, told: bool, seconds: float, now: float, room: bool) -> bool:
+    """Another process has taken it out, for so long from `now`: so it is here. It is no strike, since nobody failed here.
+
+    `room` as in `record`. False when nothing changed: it is out for longer already, or the cap allows no more guesses.
+    """
+    until = now + seconds
+    at_once = why in KINDS and KINDS[why].at_once
+    if (health.out and health.until >= until) or not (health.out or at_once or room):
+        return False
+    health.out, health.told, health.since, health.until, health.probing = why, told, now, until, None
+    return True
+
+
 def _succeeded(health: Health, policy: HealthPolicy, began: float, now: float) -> None:
     _turn(health, policy, now)
     health.good += 1

@@ -2,12 +2,15 @@
 
 Tokens are reserved by estimate when an attempt begins and corrected when its usage is known. A window is sliding (no 60
 seconds hold more than N) or fixed (counted anew each minute). Memory is bounded whatever the limit. Used by `state`.
+
+`Limits` counts for one process. Where several count together `Policy.share` puts another `Limited` in its place.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import deque
+from typing import Protocol
 
 MINUTE = 60.0
 LARGEST_EXACT = 100_000
@@ -116,13 +119,39 @@ class Amounts:
         return MINUTE
 
 
+class Limited(Protocol):
+    """The limits of one deployment. `now` and `began` are of the engine's clock, `tokens` an estimate."""
+
+    def wait(self, tokens: int, in_flight: int, now: float) -> float:
+        """Seconds until it may be asked; infinity when it waits for another request to end, which nobody can date."""
+        ...
+
+    def leased(self, tokens: int, now: float) -> bool:
+        """Whether one more may be counted at once, when `wait` says 0. If not it is being found out: ask again in a moment."""
+        ...
+
+    def reserve(self, tokens: int, now: float) -> None:
+        """Count an attempt that begins."""
+        ...
+
+    def settle(self, reserved: int, used: int, began: float) -> None:
+        """It has ended: its tokens are what was used."""
+        ...
+
+
 class Limits:
-    """The limits of one deployment. `wait` tells whether one more fits, `reserve` counts it, `settle` corrects its tokens."""
+    """A `Limited` for one process."""
 
     __slots__ = ("max_parallel", "requests", "tokens", "tpm")
 
     def __init__(
-        self, *, rpm: int | None = None, tpm: int | None = None, max_parallel: int | None = None, fixed: bool = False
+        self,
+        deployment: str = "",  # noqa: ARG002 - as every LimitsOf
+        *,
+        rpm: int | None = None,
+        tpm: int | None = None,
+        max_parallel: int | None = None,
+        fixed: bool = False,
     ) -> None:
         window = FixedRequests if fixed or (rpm or 0) > LARGEST_EXACT else SlidingRequests
         self.requests = None if rpm is None else window(rpm)
@@ -131,13 +160,15 @@ class Limits:
         self.max_parallel = max_parallel
 
     def wait(self, tokens: int, in_flight: int, now: float) -> float:
-        """Seconds until it may be asked; infinity when it waits for another request to end, which nobody can date."""
         if self.max_parallel is not None and in_flight >= self.max_parallel:
             return float("inf")
         longest = 0.0 if self.requests is None else self.requests.wait(now)
         if self.tokens is not None and self.tpm is not None:
             longest = max(longest, self.tokens.wait(tokens, self.tpm, now))
         return longest
+
+    def leased(self, tokens: int, now: float) -> bool:  # noqa: ARG002 - nobody else has any of it
+        return True
 
     def reserve(self, tokens: int, now: float) -> None:
         if self.requests is not None:
@@ -148,3 +179,11 @@ class Limits:
     def settle(self, reserved: int, used: int, began: float) -> None:
         if self.tokens is not None and used != reserved:
             self.tokens.correct(used - reserved, began)
+
+
+class LimitsOf(Protocol):
+    """Makes the limits of the deployment with this id, of which there is at least one. `fixed`: by the minute."""
+
+    def __call__(
+        self, deployment: str, *, rpm: int | None, tpm: int | None, max_parallel: int | None, fixed: bool
+    ) -> Limited: ...

@@ -17,8 +17,10 @@ from dragoman.router.continuation import INSTRUCTION, ContinuationPolicy
 from dragoman.router.fallback import ANY, Fallbacks, read_lists, read_names
 from dragoman.router.health import HealthPolicy
 from dragoman.router.hedge import HedgePolicy
+from dragoman.router.queue import OFF, QueuePolicy
 from dragoman.router.retry import RetryPolicy
 from dragoman.router.state import Settings
+from dragoman.router.throughput import ThroughputGuard
 
 Policy_ = TypeVar("Policy_", bound=Struct)
 
@@ -52,6 +54,8 @@ def read_arguments(given: Mapping[str, Any]) -> RouterArguments:
         fallbacks=_fallbacks(said),
         hedge=_policy(said.get("hedge"), "hedge", HedgePolicy()),
         continuation=_continuation(said),
+        throughput_guard=_policy(said.get("throughput_guard"), "throughput_guard", ThroughputGuard()),
+        queue=_queue(said),
         max_parallel=_whole(said, "default_max_parallel_requests", None),
         tag_filtering=bool(said.get("enable_tag_filtering", False)),
         all_tags=not said.get("tag_filtering_match_any", True),
@@ -59,13 +63,8 @@ def read_arguments(given: Mapping[str, Any]) -> RouterArguments:
     return RouterArguments(
         settings=settings,
         rest={name: said[name] for name in _FOR_CALLS if name in said},
-        warnings=tuple(f"Router: {name} is not obeyed: {why}" for name, why in _NOT_OBEYED.items() if _lost(said, name)),
+        warnings=tuple(f"Router: {name} is not obeyed: {why}" for name, why in _NOT_OBEYED.items() if said.get(name)),
     )
-
-
-def _lost(said: Mapping[str, Any], name: str) -> bool:
-    """An address of Redis is for the cache, where there is one."""
-    return bool(said.get(name)) and not (name in _REDIS and said.get("cache_responses"))
 
 
 def _strategy(given: Any) -> str:
@@ -99,6 +98,12 @@ def _continuation(said: Mapping[str, Any]) -> ContinuationPolicy | None:
     asked = said.get("enable_mid_stream_fallback_continuation")
     usual = ContinuationPolicy(instruction=INSTRUCTION) if asked else ContinuationPolicy()
     return _policy(said.get("continuation", asked is not False), "continuation", usual)
+
+
+def _queue(said: Mapping[str, Any]) -> QueuePolicy:
+    """LiteLLM's default_priority has every call wait in its scheduler."""
+    usual = QueuePolicy(priority=_whole(said, "default_priority", QueuePolicy().priority))
+    return _policy(said.get("queue", "default_priority" in said), "queue", usual) or OFF
 
 
 def _policy(given: Any, place: str, usual: Policy_) -> Policy_ | None:
@@ -179,13 +184,16 @@ _OBEYED = frozenset(
     "num_retries retry_after retry_policy model_group_retry_policy allowed_fails allowed_fails_policy cooldown_time "
     "disable_cooldowns fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks max_fallbacks "
     "routing_strategy routing_strategy_args default_max_parallel_requests enable_tag_filtering tag_filtering_match_any "
-    "enable_mid_stream_fallback_continuation continuation hedge".split()
+    "enable_mid_stream_fallback_continuation continuation throughput_guard hedge queue default_priority".split()
 )
-_REDIS = ("redis_url", "redis_host", "redis_port", "redis_password", "redis_db")
 _FOR_CALLS = (
     "cache_responses",
     "cache_kwargs",
-    *_REDIS,
+    "redis_url",
+    "redis_host",
+    "redis_port",
+    "redis_password",
+    "redis_db",
     "model_list",
     "model_group_alias",
     "timeout",
@@ -199,15 +207,13 @@ _ALWAYS_SO = frozenset(
 )
 """Checks that always run, and what only matters to LiteLLM's own inside."""
 
-_ALONE = "one process keeps its own state"
 _NOT_OBEYED = {
-    **dict.fromkeys(_REDIS, _ALONE),
     "caching_groups": "an answer is kept under the group that was asked",
     **dict.fromkeys(
         ("provider_budget_config", "alerting_config", "guardrail_list"), "budgets and guardrails are the gateway's"
     ),
     **dict.fromkeys(("assistants_config", "search_tools", "plugins", "routing_groups"), "there is no such thing here"),
-    **dict.fromkeys(("tag_routing_prefix", "default_priority", "router_general_settings"), "there is no such thing here"),
+    **dict.fromkeys(("tag_routing_prefix", "router_general_settings"), "there is no such thing here"),
     **dict.fromkeys(
         ("optional_pre_call_checks", "deployment_affinity_ttl_seconds", "model_group_affinity_config"),
         "affinity is by session or prompt_cache_key, where a request has one",

@@ -8,6 +8,7 @@ nothing here would obey, is a ConfigurationError which names the entry and the k
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -20,7 +21,8 @@ from msgspec.structs import replace
 from dragoman.core import json
 from dragoman.core.errors import ConfigurationError, DragomanError
 from dragoman.core.http import Headers
-from dragoman.providers import registry
+from dragoman.providers import credentials, registry
+from dragoman.providers.credentials import SIGNED_WITH
 from dragoman.router.deployment import Deployment, Terms
 
 Resolver = Callable[[str], tuple[Deployment, ...]]
@@ -95,6 +97,22 @@ def read_model_list(
     )
 
 
+def read_entry(given: Mapping[str, Any]) -> tuple[dict[str, Any], Terms]:
+    """Of one of a list's `entries`: its terms, and the parameters that say where it is asked, or nothing here."""
+    (entry,) = _entries(given, "model_list", {})
+    terms = _terms(entry, "model_list")
+    return {key: entry.params[key] for key in entry.params if key not in _OF_TERMS and key not in terms.defaults}, terms
+
+
+def has_own_id(given: Mapping[str, Any]) -> bool:
+    """Whether one of a list's `entries` brought its id, and did not get it here."""
+    group, name = given["model_name"], given["model_info"]["id"]
+    return not (name.startswith(group) and _MADE.fullmatch(name, len(group)))
+
+
+_MADE = re.compile(r":[0-9a-f]{8}(-\d+)?")
+
+
 def _as_given(raw: Mapping[str, Any], entry: _Entry, name: str) -> dict[str, Any]:
     params = {**{key: raw[key] for key in ("rpm", "tpm") if key in raw}, **raw["litellm_params"]}
     if "organization" in params:
@@ -103,7 +121,17 @@ def _as_given(raw: Mapping[str, Any], entry: _Entry, name: str) -> dict[str, Any
 
 
 def _idle(entry: _Entry) -> list[str]:
-    return [key for key in entry.params if key in _NOT_OBEYED]
+    return [key for key in entry.params if key in _NOT_OBEYED and not (key == "api_version" and _has_version(entry))]
+
+
+def _has_version(entry: _Entry) -> bool:
+    params = entry.params
+    base_url = params.get("api_base") or params.get("base_url")
+    try:
+        row, _ = registry.split(params["model"], provider=params.get("custom_llm_provider"), base_url=base_url)
+    except DragomanError:
+        return False
+    return credentials.has_version(row, base_url)
 
 
 class _Ids:
@@ -175,6 +203,8 @@ def _deployment(entry: _Entry, env: Mapping[str, str], ids: _Ids) -> Deployment:
             api_key=params.get("api_key"),
             base_url=params.get("api_base") or params.get("base_url"),
             headers=headers,
+            secrets={key: _secret_text(params[key]) for key in _SIGNING if params.get(key)},
+            api_version=str(params["api_version"]) if params.get("api_version") and _has_version(entry) else None,
         )
     except DragomanError as problem:
         raise ConfigurationError(f"{place}: {problem.message}") from None
@@ -241,11 +271,12 @@ _NANO_DOLLARS_PER_MILLION = 1e15
 
 _ENTRY_KEYS = ("model_name", "litellm_params", "model_info", "rpm", "tpm")
 _PLACE_KEYS = ("model", "api_key", "api_base", "base_url", "custom_llm_provider", "organization", "headers", "extra_headers")
-_KNOWN = frozenset(
-    {*_PLACE_KEYS, "tags", "region_name", "num_retries", "max_retries"}
-    | {key for key, _ in _NUMBERS.values()}
-    | set(_RATES.values())
+_SIGNING = tuple(name for names in SIGNED_WITH.values() for group in names for name in group)
+"""Secrets that an authorizer signs with, for this deployment alone."""
+_OF_TERMS = frozenset(
+    {"tags", "region_name", "num_retries", "max_retries"} | {key for key, _ in _NUMBERS.values()} | set(_RATES.values())
 )
+_KNOWN = frozenset({*_PLACE_KEYS, *_SIGNING}) | _OF_TERMS
 _VARIABLES = {
     "aws_region_name": "AWS_REGION",
     "vertex_project": "VERTEXAI_PROJECT",
@@ -265,7 +296,7 @@ _REFUSED = {
     "mock_response": "name a model that answers by itself, such as demo/canned",
 }
 _NOT_OBEYED = {
-    "api_version": "providers are asked at the version their path names",
+    "api_version": "requests to this provider name none",
     "drop_params": "what a provider does not take is left out with a warning; strict makes an error of it",
     "use_in_pass_through": "nothing is passed through by its path",
     "timeout_by_service_tier": "use timeout",
@@ -274,7 +305,7 @@ _NOT_OBEYED = {
 }
 """What LiteLLM's entries may have and nobody here acts on: told, and kept from the provider."""
 
-_REFUSED_PREFIXES = ("aws_secret", "aws_access", "aws_session", "aws_role", "aws_profile", "auto_router_", "complexity_router_")
+_REFUSED_PREFIXES = ("aws_session_name", "aws_role", "aws_profile", "auto_router_", "complexity_router_")
 
 
 def _number(params: Mapping[str, Any], key: str, place: str, read: Callable[[Any, str], Any]) -> Any:
@@ -312,7 +343,12 @@ _ENVIRONMENT = "os.environ/"
 
 
 def _secret(key: str) -> bool:
-    return any(part in key for part in ("key", "secret", "token", "password", "headers"))
+    return any(part in key for part in ("key", "secret", "token", "password", "headers", "credentials"))
+
+
+def _secret_text(value: Any) -> str:
+    """An account of Google's may be given as the object that its file holds."""
+    return json.encode(value).decode() if isinstance(value, Mapping) else str(value)
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

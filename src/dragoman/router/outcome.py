@@ -9,9 +9,11 @@ from __future__ import annotations
 from msgspec import Struct
 
 from dragoman.core import errors as e
+from dragoman.router.throughput import SlowStreamError
 
 SUCCESS = "success"
 CANCELLED = "cancelled"
+SLOW = "slow"
 
 
 class Kind(Struct, frozen=True, kw_only=True):
@@ -43,6 +45,7 @@ KINDS: dict[str, Kind] = {
     "content_policy": Kind(fallback=True),
     "request": Kind(),
     "interrupted": Kind(counts=True),
+    SLOW: Kind(),
     CANCELLED: Kind(),
 }
 """`refused` is 403 and 404: this deployment's fault more often than the request's. `request` is the caller's own mistake."""
@@ -65,6 +68,7 @@ _CLASSES: dict[type[BaseException], str] = {
     e.BadGatewayError: "server",
     e.ResponseDecodeError: "decode",
     e.StreamInterruptedError: "interrupted",
+    SlowStreamError: SLOW,
     e.CallError: "request",
 }
 _SPENT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
@@ -90,7 +94,11 @@ def kind_of(error: BaseException) -> str:
     return found
 
 
-def failure(error: BaseException, *, seconds: float = 0.0) -> Outcome:
-    """The outcome that an error stands for."""
+def failure(error: BaseException, *, seconds: float = 0.0, first_token: float | None = None) -> Outcome:
+    """The outcome that an error stands for. A stream that crawled did so from its `first_token` for as long as was waited."""
+    if isinstance(error, SlowStreamError):
+        begun, usage = first_token or 0.0, error.usage
+        counts = {"input_tokens": usage.input_tokens, "output_tokens": max(1, usage.output_tokens)}
+        return Outcome(kind=SLOW, seconds=begun + error.seconds, first_token=begun, **counts)
     asked = error.retry_after if isinstance(error, e.APIStatusError) else None
     return Outcome(kind=kind_of(error), retry_after=asked, seconds=seconds)

@@ -150,7 +150,7 @@ def _of_level(level: Level, ask: Ask, tried: Collection[Node]) -> Node | None:
 
 def _fits(node: Node, ask: Ask) -> bool:
     """`drop_of` is None, found out quickly where there is little to look at."""
-    if node.plain and not ask.demanding and not node.group.any_default:
+    if node.plain and not ask.demanding and not node.group.any_default and ask.tokens <= node.window:
         return not node.health.out or admits(node.health, node.group.health, ask.now)
     return drop_of(node, ask.facts, ask.now) is None
 
@@ -158,15 +158,17 @@ def _fits(node: Node, ask: Ask) -> bool:
 def _drawn(nodes: tuple[Node, ...], wanted: int, ask: Ask, tried: Collection[Node]) -> list[Node]:
     """So many different nodes by chance that fit; fewer when twice as many draws do not find them."""
     found: list[Node] = []
-    chance, count = ask.rng.random, len(nodes)
+    chance, count, tokens = ask.rng.random, len(nodes), ask.tokens
     quick = not ask.demanding and not nodes[0].group.any_default
+    missing = wanted
     for _ in range(2 * wanted):
         node = nodes[int(chance() * count)]
         if node in found or node in tried:
             continue
-        if (quick and node.plain and not node.health.out) or _fits(node, ask):
+        if (quick and node.plain and not node.health.out and tokens <= node.window) or _fits(node, ask):
             found.append(node)
-            if len(found) == wanted:
+            missing -= 1
+            if not missing:
                 break
     return found
 

@@ -17,8 +17,10 @@ from dragoman.core.errors import ConfigurationError, DragomanError, ErrorDetail,
 from dragoman.router import balance
 from dragoman.router.deployment import Deployment
 from dragoman.router.direct import Direct
+from dragoman.router.limits import Limits, LimitsOf
 from dragoman.router.model_list import ModelList, Resolver
 from dragoman.router.plan import Plan, plan
+from dragoman.router.queue import Queues
 from dragoman.router.retry import RetryPolicy
 from dragoman.router.session import Session
 from dragoman.router.state import FactsOf, Group, Node, RequestFacts, Settings, eject_credential, explain_node
@@ -43,11 +45,13 @@ class Policy:
         self.settings = settings or Settings()
         self._facts_of = facts_of
         self._own_strategy = strategy
+        self._limits_of: LimitsOf = Limits
         self._nodes: dict[str, Node] = {}
         self._groups: dict[str, Group] = {}
         self._resolved: dict[str, Group] = {}
         self._aliases: dict[str, str] = {}
         self._patterns: tuple[tuple[str, Resolver], ...] = ()
+        self.queues = Queues()
         balance.strategy(self.settings.strategy, self.settings.strategy_arguments)
         self.use(models)
 
@@ -113,6 +117,8 @@ class Policy:
     def use(self, models: ModelList) -> None:
         """Take this list in place of the one before. Raises ConfigurationError, and then nothing has changed."""
         self._check(self.settings, lambda name: _serves(models, name), models.groups)
+        self.models = models
+        """The list that was taken last."""
         self._aliases = dict(models.aliases)
         self._patterns = tuple(models.patterns)
         self._resolved.clear()
@@ -125,6 +131,7 @@ class Policy:
             name: self._group(name, tuple(nodes[deployment.id] for deployment in deployments))
             for name, deployments in models.groups.items()
         }
+        self.queues.call_all()
 
     def configure(self, settings: Settings) -> None:
         """Take these settings in place of the ones before. What is known is kept, but for counts when limits change.
@@ -136,10 +143,19 @@ class Policy:
         before, self.settings = self.settings, settings
         self._resolved.clear()
         if (before.max_parallel, before.fixed_windows) != (settings.max_parallel, settings.fixed_windows):
-            self._nodes = {name: Node(node.deployment, node.facts, settings) for name, node in self._nodes.items()}
+            self._nodes = {
+                name: Node(node.deployment, node.facts, settings, self._limits_of) for name, node in self._nodes.items()
+            }
         for group in self._groups.values():
             nodes = tuple(self._nodes[node.deployment.id] for node in group.nodes)
             group.configure(nodes, settings, self._strategy(group.name))
+        self.queues.call_all()
+
+    def share(self, limits_of: LimitsOf) -> None:
+        """Have the limits of deployments counted in this way from now on, together with other processes; `Limits`: alone."""
+        self._limits_of = limits_of
+        for node in self._all():
+            node.limit(self.settings, limits_of)
 
     def add(self, deployment: Deployment) -> None:
         """Add one, or put it in place of the one with its id."""
@@ -147,6 +163,7 @@ class Policy:
         node = self._nodes[deployment.id] = self._node(deployment)
         there = self._groups.get(deployment.group)
         self._groups[deployment.group] = self._group(deployment.group, (*(there.nodes if there else ()), node))
+        self.queues.call_all()
 
     def remove(self, deployment_id: str) -> Deployment | None:
         """Take one away; calls that are at it finish there. None when there is none of this id."""
@@ -159,6 +176,7 @@ class Policy:
             self._groups[name] = self._group(name, left)
         else:
             del self._groups[name]
+        self.queues.call_all()
         return node.deployment
 
     # For people
@@ -176,8 +194,8 @@ class Policy:
         return plan(self.group(facts.group), facts, now, rng)
 
     def explain(self, now: float) -> list[dict[str, Any]]:
-        """Every deployment as `state.explain_node` tells it."""
-        return [explain_node(node, now) for node in self._all()]
+        """Every deployment as `state.explain_node` tells it, with how many calls are `waiting` for its group."""
+        return [{**explain_node(node, now), "waiting": self.queues.length(node.group.name)} for node in self._all()]
 
     # Inside
 
@@ -191,7 +209,7 @@ class Policy:
         known = self._nodes.get(deployment.id)
         if known is not None and known.deployment.target == deployment.target and known.terms == deployment.terms:
             return known
-        return Node(deployment, self._facts_of(deployment) if self._facts_of else None, self.settings)
+        return Node(deployment, self._facts_of(deployment) if self._facts_of else None, self.settings, self._limits_of)
 
     def _group(self, name: str, nodes: tuple[Node, ...]) -> Group:
         known = self._groups.get(name)
@@ -223,6 +241,8 @@ class Policy:
 
     def _check(self, settings: Settings, serves: Callable[[str], bool], names: Iterable[str]) -> None:
         """A fallback to a name that does not exist is found out now, not in the outage."""
+        if settings.throughput_guard is not None and settings.continuation is None:
+            raise ConfigurationError("throughput_guard: it hands over by continuation, which is off: turn that on")
         fallbacks = settings.fallbacks
         for kind, lists in (
             ("fallbacks", fallbacks.any),

@@ -59,7 +59,8 @@ class Budget:
         self.tokens = reserve
 
     def add_request(self) -> None:
-        self.tokens = min(self.reserve, self.tokens + self.share)
+        tokens = self.tokens + self.share
+        self.tokens = tokens if tokens < self.reserve else self.reserve  # noqa: FURB136 - on the way of every request
 
     def take(self, risk: float = 1.0) -> bool:
         """`risk`, between 0 and 1, is how likely the attempt is to fail; `settle` must follow with the same one."""

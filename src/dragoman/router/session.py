@@ -8,8 +8,7 @@ session.succeeded(now, ...)     or session.cancelled(now): it is over
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Collection
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ from dragoman.router.direct import Exhausted, Step, Wait
 from dragoman.router.fallback import Chain
 from dragoman.router.health import success_rate
 from dragoman.router.hedge import hedge_after, may_hedge
-from dragoman.router.outcome import CANCELLED, KINDS, SUCCESS, Outcome, failure
+from dragoman.router.outcome import CANCELLED, KINDS, SLOW, SUCCESS, Outcome, failure
 from dragoman.router.plan import Drop, choose, choose_out, drops_of
 from dragoman.router.retry import back_off
 from dragoman.router.state import (
@@ -42,12 +41,14 @@ from dragoman.router.state import (
     first_token,
     usual_seconds,
 )
+from dragoman.router.throughput import ThroughputGuard
+from dragoman.router.waiting import LATER, Waiting
 
 if TYPE_CHECKING:
     from dragoman.router.policy import Policy
 
-POLL = 0.05
-"""Seconds between two looks when what is waited for has no date: another request must end."""
+LEASE, LONGEST_LEASE = 0.001, 0.032
+"""Seconds until the first look, and at most between two, whether other processes leave something of a limit to this one."""
 
 
 class NoCapacityError(NoDeploymentError, RateLimitError):
@@ -63,7 +64,7 @@ class NoCapacityError(NoDeploymentError, RateLimitError):
 
 class Session:
     """A call under policy. `trail` has every attempt, in order; several may run at once when one is hedged. Where an attempt is
-    not named, the latest is meant, or the one that has won.
+    not named, the latest is meant, or the one that has won. `begun`: the latest has the beginning of its answer in its request.
     """
 
     __slots__ = (
@@ -79,13 +80,15 @@ class Session:
         "_kind",
         "_meant",
         "_panicked",
-        "_patient_until",
+        "_pause",
         "_policy",
         "_retry",
         "_risk",
         "_rng",
         "_tried",
         "_waited",
+        "_waiting",
+        "begun",
         "trail",
     )
 
@@ -101,10 +104,12 @@ class Session:
         self._kind: str | None = None
         self._error: CallError | None = None
         self._panicked = False
+        self._pause = LEASE
         self._waited = False
-        self._patient_until: float | None = None
+        self._waiting: Waiting | None = None
         self._changes: dict[str, Any] | None = None
         self._meant: Attempt | None = None
+        self.begun = False
         self.trail: list[Attempt] = []
         self._enter(group)
 
@@ -120,6 +125,10 @@ class Session:
     @property
     def continuation(self) -> ContinuationPolicy | None:
         return self._policy.settings.continuation
+
+    @property
+    def throughput_guard(self) -> ThroughputGuard | None:
+        return self._policy.settings.throughput_guard
 
     def next(self, now: float) -> Step:
         """Whom to ask, how long to wait first, or that it is over. Never a Wait that no attempt could follow."""
@@ -137,8 +146,10 @@ class Session:
         """The attempt failed. Told twice, or before any attempt, it changes nothing."""
         ended = self._running(attempt)
         if ended is None:
+            self._leave_line()
             return
-        outcome = failure(error, seconds=now - ended.began)
+        first = None if ended.first_token is None else ended.first_token - ended.began
+        outcome = failure(error, seconds=now - ended.began, first_token=first)
         if outcome.kind == "timeout" and self._hurried(ended, now):
             outcome = Outcome(kind=CANCELLED, seconds=outcome.seconds)
         self._end(ended, outcome, now)
@@ -165,6 +176,8 @@ class Session:
         if self._waited:
             self._waited = False
             self._budget.settle(self._risk, failed=False)
+        if attempt is None:
+            self._leave_line()
         for ended in self.trail if attempt is None else (attempt,):
             if ended.outcome is None:
                 self._end(ended, Outcome(kind=CANCELLED, seconds=now - ended.began), now)
@@ -177,8 +190,8 @@ class Session:
     def hedge(self, now: float) -> Attempt | None:
         """A second attempt elsewhere in the group, begun; None when nobody is there or the budget says no."""
         hedge, budget = self._policy.settings.hedge, self._groups[0].hedge_budget
-        node = choose(self._group, self._at(now), self._tried)
-        if hedge is None or budget is None or node is None:
+        node = choose(self._group, self._at(now), {*self._tried, *self._policy.queues.ahead(self._group, None)})
+        if hedge is None or budget is None or node is None or self._lease(node, now) is not None:
             return None
         if not may_hedge(hedge, budget, estimated_cost(node, self._facts)):
             return None
@@ -192,22 +205,28 @@ class Session:
             if other is not attempt:
                 self.cancelled(now, other)
 
-    def go_on(self, now: float, rest: Rest) -> Deployment | None:
+    def go_on(self, now: float, rest: Rest, instead: ThroughputGuard | None = None) -> Deployment | None:
         """Whom to ask for the rest of a stream that broke off, begun: another of the group, or else the same one; None when
-        nobody can, or when the retry budget is spent.
+        nobody can, or when the retry budget is spent. `instead` of one that crawls: another one, not known to crawl too.
         """
-        nodes = self._group.nodes
+        nodes, crawling = self._group.nodes, [] if instead is None else self._crawling(instead)
         for changes, unfit in (
             (rest.by_prefill, [node for node in nodes if rest.by_prefill and not prefills(node)]),
             (rest.by_instruction, []),
         ):
             if changes is None:
                 continue
-            node = choose(self._group, self._at(now), [*self._tried, *unfit]) or choose(self._group, self._at(now), unfit)
-            if node is not None:
+            node = choose(self._group, self._at(now), [*self._tried, *unfit, *crawling])
+            if node is None and instead is None:
+                node = choose(self._group, self._at(now), unfit)
+            if node is not None and self._lease(node, now) is None:
                 self._changes = {**(self._changes or {}), **changes} or None
+                self.begun = bool(changes) and changes is rest.by_prefill
                 return self._begin(node, now, "continuation", risk=self._risk) if self._pay(_risk(node, now)) else None
         return None
+
+    def _crawling(self, guard: ThroughputGuard) -> list[Node]:
+        return [node for node in self._group.nodes if (node.speed.rate or guard.tokens_per_second) < guard.tokens_per_second]
 
     # The group the call is at
 
@@ -223,21 +242,23 @@ class Session:
         """The next step within the group; None when it has nothing more to give."""
         kind = self._kind
         if kind is None:
-            node = choose(self._group, self._at(now))
-            return None if node is None else self._begin(node, now, "first")
+            node = choose(self._group, self._at(now), self._ahead(now))
+            return None if node is None else self._lease(node, now) or self._begin(node, now, "first")
         if not self._retry.allows(kind, self._count):
             return None
+        node = choose(self._group, self._at(now), () if self._waited else self._tried)
+        lease = None if node is None else self._lease(node, now)
+        if lease is not None:
+            return lease
         if self._waited:
             self._waited = False
-            node = choose(self._group, self._at(now))
-            if node is None:
-                self._budget.settle(self._risk, failed=False)
-                return None
-            return self._begin(node, now, "retry", risk=self._risk)
-        node = choose(self._group, self._at(now), self._tried)
-        if node is not None:
-            return self._begin(node, now, "retry elsewhere", risk=self._risk) if self._pay(_risk(node, now)) else None
-        return self._again(kind, now)
+            if node is not None:
+                return self._begin(node, now, "retry", risk=self._risk)
+            self._budget.settle(self._risk, failed=False)
+            return None
+        if node is None:
+            return self._again(kind, now)
+        return self._begin(node, now, "retry elsewhere", risk=self._risk) if self._pay(_risk(node, now)) else None
 
     def _again(self, kind: str, now: float) -> Wait | None:
         """All have been asked: one of them again, after a wait, if its failure was of the kind that passes."""
@@ -254,16 +275,28 @@ class Session:
         self._waited = True
         return Wait(wait)
 
+    def _lease(self, node: Node, now: float) -> Wait | None:
+        """A moment to wait, where other processes have to be asked first whether its limits allow it."""
+        limits = node.limits
+        if limits is None:
+            return None
+        if limits.leased(self._ask.tokens, now):
+            self._pause = LEASE
+            return None
+        pause, self._pause = self._pause, min(2.0 * self._pause, LONGEST_LEASE)
+        return Wait(pause)
+
     def _at(self, now: float) -> Ask:
         self._ask.now = now
         return self._ask
 
     def _begin(self, node: Node, now: float, reason: str, *, risk: float | None = None) -> Deployment:
-        facts = self._facts
-        tokens = facts.input_tokens + facts.output_tokens
+        tokens = self._ask.tokens
         begin_attempt(node, tokens, now)
-        self._meant = Attempt(node, now, reserved=tokens, risk=risk, reason=reason, changes=self._changes)
-        self.trail.append(self._meant)
+        if self._waiting is not None:
+            self._leave_line(served=True)
+        attempt = self._meant = Attempt(node, now, reserved=tokens, risk=risk, reason=reason, changes=self._changes)
+        self.trail.append(attempt)
         self._tried.append(node)
         self._count += 1
         return node.deployment
@@ -280,10 +313,12 @@ class Session:
 
     def _end(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         if attempt.risk is not None:
-            self._budget.settle(attempt.risk, failed=outcome.kind not in (SUCCESS, CANCELLED))
+            self._budget.settle(attempt.risk, failed=outcome.kind not in (SUCCESS, SLOW, CANCELLED))
         ejected = end_attempt(attempt, outcome, self._facts, now)
         if ejected and outcome.kind == "credential":
             self._policy.refuse_credential(attempt.node, now)
+        if self._policy.queues:
+            self._policy.queues.call((attempt.node,))
 
     # Beyond it
 
@@ -321,33 +356,46 @@ class Session:
         if not self._panicked and (untouched or self._may_panic()):
             self._panicked = True
             for group in self._groups:
-                node = choose_out(group, self._at(now), [attempt.node for attempt in self.trail])
+                out = {*(attempt.node for attempt in self.trail), *self._policy.queues.ahead(group, None)}
+                node = choose_out(group, self._at(now), out)
+                if node is not None and (lease := self._lease(node, now)) is not None:
+                    self._panicked = False
+                    return lease
                 if node is not None and (untouched or self._pay(1.0)):
                     return self._begin(node, now, "panic: nobody is in", risk=None if untouched else 1.0)
-        return self._patience(now) if untouched else self._over(now)
+        return self._in_line(now) if untouched else self._over(now)
 
     def _may_panic(self) -> bool:
         return self._kind is not None and KINDS[self._kind].again and self._retry.allows(self._kind, len(self.trail))
 
-    def _patience(self, now: float) -> Step:
-        """Nothing was sent yet: wait for capacity as long as the caller, or the configuration, has patience."""
-        given = self._policy.settings.patience if self._facts.patience is None else self._facts.patience
-        if self._patient_until is None:
-            self._patient_until = now + given
-        soonest = _soonest(self.drops(now))
-        wait = POLL if soonest is None else soonest + POLL * self._rng.random()
-        busy = soonest is not None or any(drop.kind == "limit" for drop in self.drops(now))
-        if not busy or now + wait > self._patient_until or not self._in_time(now + wait):
+    def _in_line(self, now: float) -> Step:
+        """Nothing was sent yet: wait for a turn, where the caller or the configuration has it so."""
+        waiting = self._waiting = self._waiting or Waiting(self._policy, self._groups[0], self._facts)
+        step = waiting.step(self._groups, now)
+        if step is None:
             return self._over(now)
         self._chain, self._groups, self._panicked = None, self._groups[:1], False
         self._changes = None
         self._enter(self._groups[0])
-        return Wait(wait)
+        return step
+
+    def _ahead(self, now: float) -> Collection[Node]:
+        """Whom of the group others wait for, who come before this call."""
+        if self._waiting is None:
+            if not self._policy.queues:
+                return ()
+            self._waiting = Waiting(self._policy, self._groups[0], self._facts)
+        return self._waiting.ahead(self._group, now)
+
+    def _leave_line(self, *, served: bool = False) -> None:
+        if self._waiting is not None:
+            self._waiting.leave(served=served)
 
     def _over(self, now: float) -> Exhausted:
-        drops = self.drops(now)
-        soonest = _soonest(drops)
-        error = self._error or nobody(self._groups[0].name, drops, soonest)
+        drops, refusal = self.drops(now), self._waiting.refusal if self._waiting else ""
+        soonest = _soonest(drops) or (LATER if refusal else None)
+        error = self._error or nobody(self._groups[0].name, drops, soonest, refusal)
+        self._leave_line()
         return Exhausted(error=error, drops=drops, retry_after=soonest)
 
     def drops(self, now: float) -> tuple[Drop, ...]:
@@ -364,9 +412,11 @@ class Session:
         return deadline is None or moment < deadline
 
 
-def nobody(group: str, drops: tuple[Drop, ...], soonest: float | None) -> DragomanError:
-    """The error for a call that nobody could be asked, with the reasons in it."""
-    told = "; ".join(f"{drop.deployment}: {drop.reason}" for drop in drops[:8]) or "it has no deployments"
+def nobody(group: str, drops: tuple[Drop, ...], soonest: float | None, refusal: str = "") -> DragomanError:
+    """The error for a call that nobody could be asked, with the reasons in it. `refusal`: why it waits for nobody either."""
+    reasons = [refusal] if refusal else []
+    reasons += [f"{drop.deployment}: {drop.reason}" for drop in drops[:8]]
+    told = "; ".join(reasons) or "it has no deployments"
     more = f"; and {len(drops) - 8} more" if len(drops) > 8 else ""
     message = f"no deployment of {group!r} can be asked: {told}{more}"
     if drops and all(drop.kind == "window" for drop in drops):
@@ -384,57 +434,3 @@ def _risk(node: Node, now: float) -> float:
 def _soonest(drops: tuple[Drop, ...]) -> float | None:
     waits = [drop.retry_after for drop in drops if drop.retry_after is not None]
     return min(waits) if waits else None
-
-
-class Guarded:
-    """A session whose every step holds a lock: for a policy that several threads share."""
-
-    __slots__ = (
-        "_lock",
-        "_session",
-        "cancelled",
-        "drops",
-        "failed",
-        "go_on",
-        "hedge",
-        "hedge_after",
-        "hedging",
-        "next",
-        "started",
-        "succeeded",
-        "won",
-    )
-
-    def __init__(self, session: Session, lock: AbstractContextManager[Any]) -> None:
-        self._session = session
-        self._lock = lock
-        self.next = self._held(session.next)
-        self.failed = self._held(session.failed)
-        self.started = self._held(session.started)
-        self.succeeded = self._held(session.succeeded)
-        self.cancelled = self._held(session.cancelled)
-        self.drops = self._held(session.drops)
-        self.hedging = session.hedging
-        self.hedge_after = self._held(session.hedge_after)
-        self.hedge = self._held(session.hedge)
-        self.won = self._held(session.won)
-        self.go_on = self._held(session.go_on)
-
-    @property
-    def continuation(self) -> ContinuationPolicy | None:
-        return self._session.continuation
-
-    @property
-    def trail(self) -> list[Attempt]:
-        return self._session.trail
-
-    @property
-    def changes(self) -> dict[str, Any] | None:
-        return self._session.changes
-
-    def _held(self, act: Callable[..., Any]) -> Callable[..., Any]:
-        def held(*given: Any, **named: Any) -> Any:
-            with self._lock:
-                return act(*given, **named)
-
-        return held

@@ -1,6 +1,6 @@
 """The same policies in virtual time: a made-up scenario or a recorded log in, counts out. Deterministic by seed.
 
-Each request is a generator that yields the seconds until it goes on; a heap of them is the clock. Providers are behaviours:
+Each request is a generator that yields the wait until it goes on; a heap of them is the clock. Providers are behaviours:
 latency distributions, outages, slow times, rate limits. It judges nothing: tests and `dragoman simulate` do.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from heapq import heappop, heappush
+from itertools import count
 from math import exp, log
 from random import Random
 
@@ -23,6 +24,7 @@ from dragoman.router.limits import FixedRequests
 from dragoman.router.model_list import ModelList
 from dragoman.router.outcome import SUCCESS
 from dragoman.router.policy import Policy
+from dragoman.router.queue import Turn
 from dragoman.router.state import RequestFacts, Settings
 
 
@@ -150,17 +152,12 @@ def run(
     policy = Policy(_models(listed), settings, strategy=strategy)
     world = _World({place.id: place for place in listed}, Random(seed))  # noqa: S311 - chance of a simulation
     choices = Random(seed + 1)  # noqa: S311 - the same choices whatever the providers draw
-    events: list[tuple[float, int, Generator[float, None, None]]] = []
-    for number, request in enumerate(sorted(requests, key=lambda request: request.at)):
-        call = _call(world, policy, request, choices, patience=patience, stream=stream)
-        heappush(events, (request.at, number, call))
-    number = len(events)
-    while events:
-        world.now, _, call = heappop(events)
-        delay = next(call, None)
-        if delay is not None:
-            number += 1
-            heappush(events, (world.now + delay, number, call))
+    for request in sorted(requests, key=lambda request: request.at):
+        world.later(request.at, _call(world, policy, request, choices, patience=patience, stream=stream))
+    while (call := world.next()) is not None:
+        step = next(call, None)
+        if step is not None:
+            world.later(world.now + step.seconds, call, step.turn)
     return world.report
 
 
@@ -205,6 +202,9 @@ def _fitted_phase(number: int, calls: list[Upstream], slice_seconds: float) -> P
     return Phase(start=start, end=start + slice_seconds, kind=kind, share=len(bad) / len(calls), after=after)
 
 
+_Running = Generator[Wait, None, None]
+
+
 class _World:
     """Virtual time, the providers and the report."""
 
@@ -214,6 +214,25 @@ class _World:
         self.rng = rng
         self.report = Report()
         self._windows = {name: FixedRequests(place.behaviour.rpm or 0) for name, place in places.items()}
+        self._events: list[tuple[float, int, _Running]] = []
+        self._latest: dict[_Running, int] = {}
+        self._tickets = count()
+
+    def later(self, at: float, call: _Running, turn: Turn | None = None) -> None:
+        """The call goes on at `at`, or when its turn is called."""
+        ticket = self._latest[call] = next(self._tickets)
+        heappush(self._events, (at, ticket, call))
+        if turn is not None:
+            turn.wake = lambda: self.later(self.now, call)
+
+    def next(self) -> _Running | None:
+        """Whose time has come; None at the end of all."""
+        while self._events:
+            at, ticket, call = heappop(self._events)
+            if self._latest[call] == ticket:
+                self.now = at
+                return call
+        return None
 
     def ask(self, deployment: str, request: Request) -> Upstream:
         """How this provider answers a request now: the whole fate of it is drawn at once."""
@@ -249,7 +268,7 @@ class _World:
 
 def _call(
     world: _World, policy: Policy, request: Request, choices: Random, *, patience: float | None, stream: bool
-) -> Generator[float, None, None]:
+) -> _Running:
     """One client request, as the engine would run it."""
     report = world.report
     report.requests += 1
@@ -268,20 +287,20 @@ def _call(
             report.errors[type(step.error).__name__] += 1
             return
         if isinstance(step, Wait):
-            yield step.seconds
+            yield step
             continue
         seen = world.ask(step.id, request)
         report.calls.append(seen)
         if seen.kind == SUCCESS and seen.first_token is not None:
-            yield seen.first_token
+            yield Wait(seen.first_token)
             session.started(world.now)
             report.first_tokens.append(world.now - request.at)
-            yield seen.seconds - seen.first_token
+            yield Wait(seen.seconds - seen.first_token)
             session.succeeded(world.now, input_tokens=seen.input_tokens, output_tokens=seen.output_tokens)
             report.served += 1
             report.cost += _cost(step.terms, request)
             return
-        yield seen.seconds
+        yield Wait(seen.seconds)
         session.failed(_ERRORS[seen.kind](world.retry_after(seen)), world.now)
 
 

@@ -25,13 +25,21 @@ def size_class(input_tokens: int) -> int:
     return sum(input_tokens >= size for size in SIZES)
 
 
-class Speed:
-    """`seen` is when it was last learnt from (seconds). All values are seconds, `rate` is tokens a second."""
+def place_of(input_tokens: int, stream: bool) -> int:  # noqa: FBT001 - the hot path
+    """Where in `Speed.values` such a request has its place."""
+    start = 0 if stream else _CLASSES
+    return start + size_class(input_tokens) if input_tokens >= SIZES[0] else start
 
-    __slots__ = ("_firsts", "_rate_at", "_stamps", "_values", "_wholes", "rate", "seen")
+
+class Speed:
+    """`seen` is when it was last learnt from (seconds). All values are seconds, `rate` is tokens a second. `values`: what is
+    expected by `place_of` a request, None where no such one was seen.
+    """
+
+    __slots__ = ("_firsts", "_rate_at", "_stamps", "_wholes", "rate", "seen", "values")
 
     def __init__(self) -> None:
-        self._values: list[float | None] = [None] * (2 * _CLASSES)
+        self.values: list[float | None] = [None] * (2 * _CLASSES)
         self._stamps = [0.0] * (2 * _CLASSES)
         self._firsts: list[float] = []
         self._wholes: list[float] = []
@@ -42,7 +50,7 @@ class Speed:
     def learn(
         self, *, input_tokens: int, output_tokens: int, first_token: float | None, seconds: float, now: float, good: bool = True
     ) -> None:
-        """A success, or (not `good`) a timeout, which counts as an answer that took this long."""
+        """A success; or (not `good`) a timeout, which counts as an answer that took this long, or a stream that crawled."""
         self.seen = now
         size = size_class(input_tokens)
         if first_token is None:
@@ -55,16 +63,16 @@ class Speed:
         self._blend(size, first_token, now)
         _keep(self._firsts, first_token)
         taken = seconds - first_token
-        if output_tokens >= _FEW and taken > 0:
+        if (output_tokens >= _FEW or not good) and taken > 0:
             rate = output_tokens / taken
             self.rate = rate if self.rate is None else self.rate + self._weight(self._rate_at, now) * (rate - self.rate)
             self._rate_at = now
 
     def expected(self, input_tokens: int, stream: bool) -> float | None:  # noqa: FBT001 - the hot path
         """Seconds until the first token of a `stream`, or until the whole answer; None when nothing is known."""
-        start = 0 if stream else _CLASSES
-        value = self._values[start + size_class(input_tokens) if input_tokens >= SIZES[0] else start]
-        return self._nearest(start) if value is None else value
+        place = place_of(input_tokens, stream)
+        value = self.values[place]
+        return self.nearest(place) if value is None else value
 
     def quantile(self, share: float, *, stream: bool) -> float | None:
         """Of the last 64 times to the first token of a `stream`, or of a whole answer; None while there are too few to tell."""
@@ -72,20 +80,21 @@ class Speed:
         count = len(times)
         return sorted(times)[min(count - 1, int(share * count))] if count >= 2 * _FEW else None
 
-    def _nearest(self, start: int) -> float | None:
+    def nearest(self, place: int) -> float | None:
         """What other sizes took, else what the other way of answering took: better than nothing."""
-        known = [value for value in self._values[start : start + _CLASSES] if value is not None]
-        known = known or [value for value in self._values if value is not None]
+        start = place - place % _CLASSES
+        known = [value for value in self.values[start : start + _CLASSES] if value is not None]
+        known = known or [value for value in self.values if value is not None]
         return sum(known) / len(known) if known else None
 
     def _blend(self, place: int, sample: float, now: float) -> None:
-        old = self._values[place]
+        old = self.values[place]
         if old is None:
-            self._values[place] = sample
+            self.values[place] = sample
         elif sample > old:
-            self._values[place] = old + RISE * (sample - old)
+            self.values[place] = old + RISE * (sample - old)
         else:
-            self._values[place] = old + self._weight(self._stamps[place], now) * (sample - old)
+            self.values[place] = old + self._weight(self._stamps[place], now) * (sample - old)
         self._stamps[place] = now
 
     @staticmethod

@@ -22,10 +22,12 @@ from dragoman.router.deployment import Deployment
 from dragoman.router.fallback import Fallbacks, Hop
 from dragoman.router.health import Health, HealthPolicy
 from dragoman.router.hedge import HedgePolicy
-from dragoman.router.limits import Limits
-from dragoman.router.outcome import SUCCESS, Outcome
+from dragoman.router.limits import Limited, Limits, LimitsOf
+from dragoman.router.outcome import SLOW, SUCCESS, Outcome
+from dragoman.router.queue import OFF, QueuePolicy
 from dragoman.router.retry import Budget, RetryPolicy
 from dragoman.router.speed import Speed
+from dragoman.router.throughput import ThroughputGuard
 
 if TYPE_CHECKING:
     from dragoman.router.balance import Strategy
@@ -41,7 +43,8 @@ class RequestFacts(Needs, frozen=True, kw_only=True):
 
     `session`: requests that go on from one another; `prefix`: a name for the beginning that their prompts share, of
     `prefix_tokens`. `deployment`: only this id. `deadline`: when the caller stops waiting. `retries`, `fallbacks`: the
-    request's own, in place of the configured ones. `patience`: seconds it may wait when everybody is at a limit.
+    request's own, in place of the configured ones. `patience`: seconds it may wait when everybody is at a limit, in place of
+    the queue's; there `tenant` is who takes turns with others, and the lowest `priority` goes first.
     """
 
     group: str
@@ -54,25 +57,31 @@ class RequestFacts(Needs, frozen=True, kw_only=True):
     retries: int | None = None
     fallbacks: tuple[Hop, ...] | None = None
     patience: float | None = None
+    tenant: str = ""
+    priority: int | None = None
 
 
 class Ask:
-    """A request at a moment: what decisions are made by. `demanding`: more than health and limits may be against a node."""
+    """A request at a moment: what decisions are made by. `tokens`: what it takes of a context window. `demanding`: more than
+    that, health and limits may be against a node.
+    """
 
-    __slots__ = ("demanding", "facts", "now", "rng")
+    __slots__ = ("demanding", "facts", "now", "rng", "tokens")
 
     def __init__(self, facts: RequestFacts, now: float, rng: Random) -> None:
         self.facts = facts
         self.now = now
         self.rng = rng
-        self.demanding = bool(facts.input_tokens or facts.abilities or facts.regions or facts.tags or facts.deployment)
+        self.tokens = facts.input_tokens + facts.output_tokens
+        self.demanding = bool(facts.abilities or facts.regions or facts.tags or facts.deployment)
 
 
 class Settings(Struct, frozen=True, kw_only=True):
     """The policy of a router. `group_retry` and `group_strategy` are for groups by name. `retry_share` and `retry_reserve`:
-    see `retry.Budget`. `hedge`, `continuation`: None for never. `patience`: as in RequestFacts. `fixed_windows`: limits by the
-    minute instead of any 60 seconds. `max_parallel`: of a deployment that names none. `tag_filtering`: untagged requests go to
-    deployments tagged `default`; `all_tags`: a deployment must have each tag of a request, not one.
+    see `retry.Budget`. `hedge`, `continuation`, `throughput_guard`: None for never. `queue`: for calls that find everybody at a
+    limit. `fixed_windows`: limits by the minute instead of any 60 seconds. `max_parallel`: of a deployment that names none.
+    `tag_filtering`: untagged requests go to deployments tagged `default`; `all_tags`: a deployment must have each tag of a
+    request, not one.
     """
 
     strategy: str = "uptime-latency"
@@ -86,7 +95,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     fallbacks: Fallbacks = Fallbacks()
     hedge: HedgePolicy | None = None
     continuation: ContinuationPolicy | None = ContinuationPolicy()
-    patience: float = 0.0
+    throughput_guard: ThroughputGuard | None = None
+    queue: QueuePolicy = OFF
     fixed_windows: bool = False
     tag_filtering: bool = False
     all_tags: bool = False
@@ -94,8 +104,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class Node:
-    """A deployment and what is known of it. `plain`: it has no limit to look at. `silent`: how many of those in
-    flight have no first token yet; `sign`: since when it has given none, while any has not. `memory` is the strategy's own.
+    """A deployment and what is known of it. `plain`: it has no limit to look at. `window`: tokens that a request may take.
+    `silent`: how many of those in flight have no first token yet; `sign`: since when it has given none, while any has not.
+    `memory` is the strategy's own.
     """
 
     __slots__ = (
@@ -113,18 +124,22 @@ class Node:
         "silent",
         "speed",
         "terms",
+        "window",
     )
 
     group: Group
     level: Level
+    limits: Limited | None
 
-    def __init__(self, deployment: Deployment, facts: ModelFacts | None, settings: Settings) -> None:
+    def __init__(
+        self, deployment: Deployment, facts: ModelFacts | None, settings: Settings, limits_of: LimitsOf = Limits
+    ) -> None:
         terms = deployment.terms
-        parallel = settings.max_parallel if terms.max_parallel is None else terms.max_parallel
-        limited = not (terms.rpm is None and terms.tpm is None and parallel is None)
         self.deployment = deployment
         self.terms = terms
         self.facts = facts
+        window = None if facts is None else facts.context_window
+        self.window = float("inf") if window is None else window
         self.seed = seed_of(deployment.id)
         self.health = Health()
         self.speed = Speed()
@@ -132,9 +147,17 @@ class Node:
         self.silent = 0
         self.sign = 0.0
         self.memory: Any = None
-        self.plain = not (limited or terms.blocked)
+        self.limit(settings, limits_of)
+        self.plain = self.limits is None and not terms.blocked
+
+    def limit(self, settings: Settings, limits_of: LimitsOf) -> None:
+        """Count anew, in this way."""
+        terms = self.terms
+        parallel = settings.max_parallel if terms.max_parallel is None else terms.max_parallel
+        limited = not (terms.rpm is None and terms.tpm is None and parallel is None)
+        fixed = settings.fixed_windows
         self.limits = (
-            Limits(rpm=terms.rpm, tpm=terms.tpm, max_parallel=parallel, fixed=settings.fixed_windows) if limited else None
+            limits_of(self.deployment.id, rpm=terms.rpm, tpm=terms.tpm, max_parallel=parallel, fixed=fixed) if limited else None
         )
 
     @property
@@ -234,6 +257,10 @@ class Group:
         for node in nodes:
             node.group = self
 
+    @property
+    def deployments(self) -> tuple[Deployment, ...]:
+        return tuple(node.deployment for node in self.nodes)
+
     def room(self) -> bool:
         """Whether one more may be out by guess. With another group to go to, all may; else one stays in."""
         if self.has_fallback:
@@ -316,7 +343,7 @@ def end_attempt(attempt: Attempt, outcome: Outcome, facts: RequestFacts, now: fl
     )
     if node.health.out and not node.health.told and node.health.probing is None:
         node.level.put_off(node)
-    if good or outcome.kind == "timeout":
+    if good or outcome.kind in ("timeout", SLOW):
         node.speed.learn(
             input_tokens=outcome.input_tokens or facts.input_tokens,
             output_tokens=outcome.output_tokens,

@@ -19,8 +19,6 @@ from dragoman.telemetry.call_facts import first_chunk
 
 Attributes = dict[str, Any]
 
-_JSON = "application/json"
-
 
 def at_the_beginning(call: Call) -> Attributes:
     """What samplers may decide by."""
@@ -126,7 +124,7 @@ def parameters(call: Call) -> Attributes:
 
 
 def _said(call: Call) -> Iterator[tuple[str, Any]]:
-    if call.content_type != _JSON:
+    if not call.in_json:
         return
     try:
         envelope = call.envelope

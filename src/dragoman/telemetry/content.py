@@ -29,7 +29,7 @@ MAX_CHARACTERS = 100_000
 
 def asked(call: Call) -> str | None:
     """The request's messages; of other operations its input. None where there is nothing to show."""
-    if call.content_type != "application/json":
+    if not call.in_json:
         return None
     try:
         request = call.request

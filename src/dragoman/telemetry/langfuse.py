@@ -94,7 +94,7 @@ def _tags(metadata: Mapping[str, Any]) -> list[str]:
 
 def _metadata(call: Call) -> dict[str, Any]:
     """The request's metadata, with its `user` where that says no more."""
-    if call.content_type != "application/json":
+    if not call.in_json:
         return {}
     try:
         metadata, user = json.read(call.envelope, "metadata"), json.read(call.envelope, "user")

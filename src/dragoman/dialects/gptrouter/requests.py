@@ -43,7 +43,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
 class Labels(Struct, frozen=True, kw_only=True):
     """Whose call it is, for the books: `tag`, `user` (createdByUserId), `history`, `app`, and `metadata` as it came.
 
-    `prompt`: the stored prompt that is run, as "id@version".
+    `prompt`: the stored prompt that is run, as "id@version", and "id#label" where it was asked for by one.
     """
 
     tag: str = ""
@@ -51,7 +51,18 @@ class Labels(Struct, frozen=True, kw_only=True):
     history: str = ""
     app: str = ""
     metadata: dict[str, Any] = {}
-    prompt: str = ""
+    prompt: tuple[str, ...] = ()
+
+    def completed(self, params: dict[str, Any]) -> Labels:
+        """With what parameters say of it (tag, user_id, history_id, appId, metadata) where nothing is said yet."""
+        named = (("tag", "tag"), ("user", "user_id"), ("history", "history_id"), ("app", "appId"))
+        found: dict[str, Any] = {
+            ours: str(params[theirs]) for ours, theirs in named if params.get(theirs) and not getattr(self, ours)
+        }
+        metadata = params.get("metadata")
+        if isinstance(metadata, dict) and not self.metadata:
+            found["metadata"] = metadata
+        return replace(self, **found)
 
 
 class Generation(Struct, frozen=True, kw_only=True):

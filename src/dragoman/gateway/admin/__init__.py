@@ -1,4 +1,5 @@
-"""The admin API as Starlette routes: keys, users, teams, organisations, budgets, customers, tags, spending, the audit log.
+"""The admin API as Starlette routes: keys, users, teams, organisations, budgets, customers, tags, models, credentials,
+spending, the audit log.
 
 LiteLLM's paths and field names, so its programs and habits work; denied by default. `routes(desk)` goes into the app of the
 other pages. Nothing here answers inference.
@@ -11,7 +12,7 @@ from typing import Any
 
 from starlette.routing import Route
 
-from dragoman.gateway.admin import keys, places, spend
+from dragoman.gateway.admin import credentials, keys, models, places, spend
 from dragoman.gateway.admin.desk import Ask, Desk, endpoint
 from dragoman.gateway.admin.openapi import Row, document
 
@@ -50,9 +51,24 @@ _SPEND: tuple[Row, ...] = (
 )
 
 
+_MODELS: tuple[Row, ...] = (
+    ("POST", "/model/new", models.new),
+    ("POST", "/model/update", models.update),
+    ("PATCH", "/model/{model_id}/update", models.update),
+    ("POST", "/model/delete", models.delete),
+    ("GET", "/model/info", models.info),
+    ("GET", "/v1/model/info", models.info),
+    ("POST", "/credentials", credentials.new),
+    ("GET", "/credentials", credentials.listed),
+    ("GET", "/credentials/by_name/{credential_name}", credentials.info),
+    ("PATCH", "/credentials/{credential_name}", credentials.update),
+    ("DELETE", "/credentials/{credential_name}", credentials.delete),
+)
+
+
 def table() -> tuple[Row, ...]:
     """Method, path and handler of everything there is."""
-    return (*_KEYS, *_places(), *_SPEND)
+    return (*_KEYS, *_places(), *_MODELS, *_SPEND)
 
 
 def routes(desk: Desk) -> list[Route]:

@@ -32,8 +32,12 @@ def check_role(identity: Identity, role: str) -> None:
 
 def check_everything(identity: Identity, verb: str = READ) -> None:
     """Raises PermissionDeniedError unless all scopes are open to it."""
-    if not _right(identity, verb) or identity.role not in (("admin", "viewer") if verb == READ else ("admin",)):
+    if not may_everything(identity, verb):
         raise PermissionDeniedError("only an admin may do this", attempts=0)
+
+
+def may_everything(identity: Identity, verb: str = READ) -> bool:
+    return _right(identity, verb) and identity.role in (("admin", "viewer") if verb == READ else ("admin",))
 
 
 def may(identity: Identity, verb: str, scope: Scope) -> bool:

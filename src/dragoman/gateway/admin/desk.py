@@ -28,8 +28,9 @@ from dragoman.gateway.governance.budgets import CounterKey
 from dragoman.gateway.governance.governance import Governance
 from dragoman.gateway.governance.identity import Identity
 from dragoman.gateway.governance.scopes import Reference, Scope
-from dragoman.gateway.store.base import Change, Store
+from dragoman.gateway.store.base import Change, Entry, Store
 from dragoman.gateway.store.shipping import Shipping
+from dragoman.gateway.stored.serving import StoredModels
 
 logger = logging.getLogger("dragoman.gateway")
 
@@ -88,24 +89,35 @@ class Ask:
 
 
 class Desk:
-    """What the handlers need, held once. `clock` gives Unix seconds, `chance` so many random bytes."""
+    """What the handlers need, held once. `stored`: the models of the database, in a gateway. `clock` gives Unix seconds,
+    `chance` so many random bytes.
+    """
 
     def __init__(
         self,
         governance: Governance,
         shipping: Shipping,
         *,
+        stored: StoredModels | None = None,
         clock: Callable[[], float] = time.time,
         chance: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self.governance = governance
         self.shipping = shipping
+        self._stored = stored
         self.clock = clock
         self.chance = chance
 
     @property
     def store(self) -> Store:
         return self.shipping.store
+
+    async def stored(self) -> StoredModels:
+        """As they are in the store now, whichever worker changed them. Raises BadRequestError where this is no gateway."""
+        if self._stored is None:
+            raise BadRequestError("models and credentials are those of a gateway: ask one that runs", attempts=0)
+        await self.shipping.hear()
+        return self._stored
 
     async def scope(self, kind: str, id_: str) -> Scope:
         """Raises NotFoundError."""
@@ -124,7 +136,7 @@ class Desk:
             found[reference] = stored.get(key, 0) + (counter.unshipped if counter else 0)
         return found
 
-    def change(self, ask: Ask, action: str, scope: Scope, detail: str = "") -> Change:
+    def change(self, ask: Ask, action: str, scope: Scope | Entry, detail: str = "") -> Change:
         return Change(at=ask.now, actor=ask.identity.key.id, action=action, kind=scope.kind, id=scope.id, detail=detail)
 
     async def create(self, ask: Ask, scope: Scope, asked: Asked, digest: str = "") -> None:

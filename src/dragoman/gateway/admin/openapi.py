@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 import dragoman
+from dragoman.gateway.admin.credentials import CredentialAsked
 from dragoman.gateway.admin.desk import MAX_PAGE, Handler
+from dragoman.gateway.admin.models import ModelAsked, ModelNamed
 from dragoman.gateway.admin.places import PLACES, Membership
 from dragoman.gateway.admin.shapes import Asked
 from dragoman.gateway.store.base import GROUPS
@@ -33,6 +35,7 @@ _ROWS = {
     "end_user": _TEXT,
     "model": _TEXT,
     "request_id": _TEXT,
+    "session_id": _TEXT,
     "tag": _TEXT,
     "start_date": _DATE,
     "end_date": _DATE,
@@ -46,6 +49,9 @@ _QUERIES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("/usage", _GROUPED),
     ("/audit", {"after": {"type": "integer", "minimum": 1, "maximum": 10**15}}),
     ("/ledger/verify", {}),
+    ("/model/info", {"litellm_model_id": _TEXT}),
+    ("/v1/model/info", {"litellm_model_id": _TEXT}),
+    ("/credentials", {}),
     *((f"/{name}/list", {**_WITHIN, **_PAGES}) for name in PLACES),
     *((f"/{name}/info", {place.id: _TEXT}) for name, place in PLACES.items()),
     ("/", _ROWS),
@@ -57,6 +63,14 @@ _BODIES: tuple[tuple[str, dict[str, Any]], ...] = (
     *((rf"/{name}/(delete|block|unblock|info)", {place.ids: _NAMES, place.id: _TEXT}) for name, place in PLACES.items()),
 )
 """A pattern of the paths whose bodies only name what is meant -> their fields."""
+_SHAPES: tuple[tuple[str, type[msgspec.Struct]], ...] = (
+    (r"/team/member_.*", Membership),
+    (r"/model/delete", ModelNamed),
+    (r"/model/.*", ModelAsked),
+    (r"/credentials.*", CredentialAsked),
+    (r".*", Asked),
+)
+"""A pattern of paths -> what their bodies are read with; the first that fits counts."""
 _VERBS = {"generate": "Make", "new": "Make", "info": "Show", "update": "Change", "regenerate": "Give a new text to"}
 _REFUSALS = {
     "400": "A field is wrong: the message names it.",
@@ -72,8 +86,9 @@ _REFUSALS = {
 
 def document(rows: Iterable[Row]) -> dict[str, Any]:
     """The whole document."""
-    shapes, schemas = msgspec.json.schema_components((Asked, Membership), ref_template="#/components/schemas/{name}")
-    fields, membership = shapes
+    kinds = [kind for _, kind in _SHAPES]
+    shapes, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    bodies = {pattern: shape for (pattern, _), shape in zip(_SHAPES, shapes, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for method, path, handler in rows:
         paths.setdefault(path, {})[method.lower()] = {
@@ -81,7 +96,7 @@ def document(rows: Iterable[Row]) -> dict[str, Any]:
             "summary": _summary(path, handler),
             "tags": [path.split("/")[1]],
             "parameters": _parameters(method, path),
-            **({} if method == "GET" else {"requestBody": _body(path, fields, membership)}),
+            **({} if _bodiless(method, path) else {"requestBody": _body(path, bodies)}),
             "responses": _responses(),
         }
     return {
@@ -113,12 +128,16 @@ def _parameters(method: str, path: str) -> list[dict[str, Any]]:
     ]
 
 
-def _body(path: str, fields: Mapping[str, Any], membership: Mapping[str, Any]) -> dict[str, Any]:
+def _bodiless(method: str, path: str) -> bool:
+    return method == "GET" or (method == "DELETE" and "{" in path)
+
+
+def _body(path: str, bodies: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     named = next((found for pattern, found in _BODIES if re.fullmatch(pattern, path)), None)
     if named is not None:
         schema: Mapping[str, Any] = {"type": "object", "properties": named}
     else:
-        schema = membership if path.startswith("/team/member_") else fields
+        schema = next(shape for pattern, shape in bodies.items() if re.fullmatch(pattern, path))
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 

@@ -20,6 +20,10 @@ _ALL = 100_000
 """Scopes in one place that are looked at together."""
 
 
+_BESIDE = ("end_user", "tag")
+"""Known only when a call is: too late to choose its model."""
+
+
 class Place(NamedTuple):
     """`id` names one in a body or a query, `ids` several. `inside` goes with it; what is in `refuses` must go first."""
 
@@ -130,6 +134,14 @@ class Place(NamedTuple):
     def _check(self, ask: Ask, scope: Scope) -> None:
         access.check(ask.identity, access.MANAGE, scope)
         access.check_role(ask.identity, scope.role)
+        if scope.thrift is not None and self.kind in _BESIDE:
+            raise BadRequestError(
+                f"cheaper_models: not of a {self.kind}; give them to keys, users, teams or budgets", attempts=0
+            )
+        if scope.aliases and self.kind in (*_BESIDE, "budget"):
+            raise BadRequestError(
+                f"aliases: not of a {self.kind}; give them to keys, users, teams or organizations", attempts=0
+            )
 
     def _named(self, ask: Ask) -> str:
         """The one that the query or the body names; else the caller's own."""

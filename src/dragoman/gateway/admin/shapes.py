@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -20,30 +20,38 @@ from dragoman.gateway.governance import windows
 from dragoman.gateway.governance.budgets import NANO, Budget, Increase
 from dragoman.gateway.governance.limits import Limit
 from dragoman.gateway.governance.scopes import Scope
+from dragoman.gateway.governance.thrift import CheaperModels
 
 Dollars = Annotated[float, Meta(ge=0, le=1e9)]
 Count = Annotated[int, Meta(ge=0, le=10**15)]
 Name = Annotated[str, Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """Short enough for the keys of every database, and without control characters."""
 Names = list[Name]
+Kind = TypeVar("Kind")
 
 
 class WindowBudget(Struct, kw_only=True, forbid_unknown_fields=True):
-    """One of several budgets: `budget_limit` (or `max_budget`) USD in each `time_period` (or `budget_duration`)."""
+    """One of several budgets: `budget_limit` (or `max_budget`) USD in each `time_period` (or `budget_duration`). `alert_at`:
+    the shares of it, in hundredths, at which somebody is told.
+    """
 
     budget_limit: Dollars | None = None
     max_budget: Dollars | None = None
     time_period: str | None = None
     budget_duration: str | None = None
+    alert_at: list[Annotated[float, Meta(gt=0, le=10)]] | None = None
     reset_at: str | None = None
 
     def budget(self, field: str, *, model: str = "", tag: str = "") -> Budget:
         amount = self.budget_limit if self.budget_limit is not None else self.max_budget
         if amount is None:
             raise _bad(field, "expected budget_limit, an amount in USD")
-        return Budget(
+        made = Budget(
             nano=nano(amount), span=windows.span(self.time_period or self.budget_duration, field), model=model, tag=tag
         )
+        if self.alert_at is None:
+            return made
+        return msgspec.structs.replace(made, thresholds=tuple(max(1, round(share * 100)) for share in self.alert_at))
 
 
 class WindowLimit(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -93,6 +101,9 @@ class Asked(Struct, kw_only=True, forbid_unknown_fields=True):
     budget_limits: list[WindowBudget] | UnsetType | None = UNSET
     model_max_budget: dict[Name, WindowBudget] | UnsetType | None = UNSET
     tag_max_budget: dict[Name, WindowBudget] | UnsetType | None = UNSET
+    cheaper_models: CheaperModels | UnsetType | None = UNSET
+    aliases: dict[Name, Name] | UnsetType | None = UNSET
+    model_aliases: dict[Name, Name] | UnsetType | None = UNSET
     temp_budget_increase: Dollars | UnsetType | None = UNSET
     temp_budget_expiry: str | UnsetType | None = UNSET
     limits: list[WindowLimit] | UnsetType | None = UNSET
@@ -108,7 +119,7 @@ class Asked(Struct, kw_only=True, forbid_unknown_fields=True):
 
 UNSUPPORTED = frozenset(
     """
-    aliases config permissions guardrails policies prompts object_permission router_settings allowed_cache_controls
+    config permissions guardrails policies prompts object_permission router_settings allowed_cache_controls
     enforced_params
     allowed_passthrough_routes access_group_ids auto_rotate rotation_interval budget_fallbacks throttle_on_budget_exceeded
     send_invite_email project_id agent_id rpm_limit_type tpm_limit_type tag_rpm_limit mcp_rpm_limit spend
@@ -139,11 +150,15 @@ RIGHTS = {
 
 def read(body: bytes) -> Asked:
     """Raises BadRequestError that names the field."""
+    for name in decoded(body, dict[str, msgspec.Raw]):
+        _check_name(name)
+    return decoded(body, Asked)
+
+
+def decoded(body: bytes, kind: type[Kind]) -> Kind:
+    """The body as this. Raises BadRequestError that names the field."""
     try:
-        fields = msgspec.json.decode(body or b"{}", type=dict[str, msgspec.Raw])
-        for name in fields:
-            _check_name(name)
-        return msgspec.json.decode(body or b"{}", type=Asked)
+        return msgspec.json.decode(body or b"{}", type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         message, _, where = str(problem).partition(" - at `$")
         raise _bad(where.strip("`.") or "the body", message) from None
@@ -215,6 +230,9 @@ _SIMPLE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "user_role": ("role", role),
     "role": ("role", role),
     "key_type": ("rights", _rights),
+    "cheaper_models": ("thrift", lambda value: value.thrift() if value else None),
+    "aliases": ("aliases", lambda value: value or {}),
+    "model_aliases": ("aliases", lambda value: value or {}),
 }
 
 

@@ -87,6 +87,7 @@ async def _rows(desk: Desk, ask: Ask) -> Filter:
         end_user=query.get("end_user", ""),
         model=query.get("model", ""),
         request_id=query.get("request_id", ""),
+        session=query.get("session_id", ""),
         tag=query.get("tag", ""),
         since=_day(query.get("start_date"), "start_date", end=False),
         until=_day(query.get("end_date"), "end_date", end=True),

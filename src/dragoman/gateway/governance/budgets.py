@@ -9,6 +9,7 @@ of `leases`, else each adds what it last heard of the others. Pure: `now` is an 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from math import isinf
@@ -18,7 +19,7 @@ from msgspec import Struct
 
 from dragoman.core.errors import BudgetExceededError
 from dragoman.gateway.governance import windows
-from dragoman.gateway.governance.leases import LeaseNeededError, Wanted
+from dragoman.shared.accounts import LeaseNeededError, Wanted
 
 NANO = 1_000_000_000
 
@@ -72,11 +73,24 @@ class CounterKey(NamedTuple):
 
 class Counter:
     """One sum in nano-dollars. `stored` is in the store (every worker's), `unshipped` is ours and not there yet, `held` is
-    reserved by calls of ours in flight, `elsewhere` by those of other workers when we last heard. `known`: `stored` was read.
-    `ends`: Unix seconds. Of what the workers share see `leases.Account`.
+    reserved by calls of ours in flight, `elsewhere` by those of other workers when we last heard, `reserved` by all batches.
+    `known`: `stored` was read. `over`: the budgets over it that calls have met. `ends`: Unix seconds. Of what the workers share
+    see `accounts.Account`.
     """
 
-    __slots__ = ("elsewhere", "ends", "full_until", "granted", "held", "key", "known", "stored", "unshipped")
+    __slots__ = (
+        "elsewhere",
+        "ends",
+        "full_until",
+        "granted",
+        "held",
+        "key",
+        "known",
+        "over",
+        "reserved",
+        "stored",
+        "unshipped",
+    )
 
     outlives = False
     """What a dead worker held is in its journal, and is counted from there."""
@@ -87,7 +101,8 @@ class Counter:
         self.known = False
         self.granted: int | None = 0 if shared else None
         self.full_until = 0.0
-        self.stored = self.unshipped = self.held = self.elsewhere = 0
+        self.over: tuple[Budget, ...] = ()
+        self.stored = self.unshipped = self.held = self.elsewhere = self.reserved = 0
 
     @property
     def spent(self) -> int:
@@ -96,7 +111,7 @@ class Counter:
     @property
     def taken(self) -> int:
         """Spent and held, here and elsewhere."""
-        return self.stored + self.unshipped + self.held + self.elsewhere
+        return self.stored + self.unshipped + self.held + self.elsewhere + self.reserved
 
     @property
     def place(self) -> str:
@@ -135,7 +150,7 @@ class Counter:
 
 
 class Alert(NamedTuple):
-    """A budget has passed `percent` of its limit. Told once for each counter and threshold."""
+    """A budget has passed `percent` of its limit. Told once for each counter and threshold, by the worker whose rows did it."""
 
     key: CounterKey
     percent: int
@@ -155,6 +170,7 @@ class Book:
 
     def __init__(self, *, shared: bool = False) -> None:
         self._shared = shared
+        self._reserved: Mapping[CounterKey, int] = {}
         self._scopes: dict[tuple[str, str], dict[tuple[str, str], Counter]] = {}
 
     def counter(self, kind: str, id_: str, budget_part: str, span: str, now: float) -> Counter:
@@ -165,7 +181,14 @@ class Book:
             found = held[budget_part, span] = Counter(
                 CounterKey(kind, id_, budget_part, window.id), window.ends, shared=self._shared
             )
+            found.reserved = self._reserved.get(found.key, 0)
         return found
+
+    def reserve(self, held: Mapping[CounterKey, int]) -> None:
+        """What batches hold, now: of all workers, in all windows."""
+        self._reserved = held
+        for counter in self.current():
+            counter.reserved = held.get(counter.key, 0)
 
     def find(self, key: CounterKey) -> Counter | None:
         """The counter of this very window, if it is a current one."""
@@ -187,16 +210,20 @@ class Book:
         return [counter for held in self._scopes.values() for counter in held.values()]
 
 
-def reserve(charges: tuple[Charge, ...], nano: int, now: float) -> None:
-    """Hold `nano` on every counter, or on none. Raises BudgetExceededError and LeaseNeededError."""
+def reserve(charges: tuple[Charge, ...], nano: int, now: float, *, whole: bool = False) -> None:
+    """Hold `nano` on every counter, or on none. `whole`: only where all of it fits what is left, as it is many calls at once.
+
+    Raises BudgetExceededError and LeaseNeededError.
+    """
     wanted = []
     for counter, over in charges:
         for budget in over:
-            limit = budget.limit(now)
-            if counter.fits(nano, limit):
+            limit = budget.limit(now) - counter.reserved
+            too_large = whole and counter.taken + nano > budget.limit(now)
+            if counter.fits(nano, limit) and not too_large:
                 continue
-            if counter.granted is None or now < counter.full_until or counter.spent >= limit:
-                raise BudgetExceededError(_exceeded(counter, budget, nano, now))
+            if too_large or counter.granted is None or now < counter.full_until or counter.spent >= limit:
+                raise _exceeded(counter, budget, nano, now)
             wanted.append(Wanted(counter, nano, limit))
     if wanted:
         raise LeaseNeededError(tuple(wanted))
@@ -210,22 +237,21 @@ def release(charges: tuple[Charge, ...], nano: int) -> None:
         charge.counter.held -= nano
 
 
-def settle(charges: tuple[Charge, ...], held: int, cost: int, now: float) -> list[Alert]:
+def settle(charges: tuple[Charge, ...], held: int, cost: int) -> None:
     """Turn a reservation into what the call cost."""
-    alerts: list[Alert] = []
-    for counter, over in charges:
-        before = counter.spent
+    for counter, _ in charges:
         counter.held -= held
         counter.unshipped += cost
-        if cost:
-            for budget in over:
-                alerts += _passed(counter.key, budget, before, before + cost, now)
+
+
+def passed(key: CounterKey, over: tuple[Budget, ...], before: int, after: int, now: float) -> list[Alert]:
+    """The thresholds of the budgets over a counter that lie between two of its sums in the store."""
+    alerts: list[Alert] = []
+    for budget in over if after > before else ():
+        limit = budget.limit(now)
+        reached = [at for at in budget.thresholds if before * 100 < limit * at <= after * 100]
+        alerts += [Alert(key, at, after, limit) for at in reached]
     return alerts
-
-
-def _passed(key: CounterKey, budget: Budget, before: int, after: int, now: float) -> list[Alert]:
-    limit = budget.limit(now)
-    return [Alert(key, at, after, limit) for at in budget.thresholds if before * 100 < limit * at <= after * 100]
 
 
 def dollars(nano: int) -> str:
@@ -238,15 +264,27 @@ def headers(nano: int) -> tuple[tuple[bytes, bytes], ...]:
     return (b"x-dragoman-cost", cost), (b"x-litellm-response-cost", cost)
 
 
-def _exceeded(counter: Counter, budget: Budget, nano: int, now: float) -> str:
-    key, limit = counter.key, budget.limit(now)
-    of = f" for {key.part}" if key.part else ""
+def nearly_spent(counter: Counter, budget: Budget, now: float) -> str:
+    """Of what is held too, for whoever is asked to be thrifty."""
+    span = f" each {budget.span}" if budget.span else ""
+    return f"{dollars(counter.taken)} of {dollars(budget.limit(now))}{span} of {_named(counter.key)} is spent or held"
+
+
+def _named(key: CounterKey) -> str:
+    return f"the budget of {key.kind} {key.id}{' for ' + key.part if key.part else ''}"
+
+
+def _exceeded(counter: Counter, budget: Budget, nano: int, now: float) -> BudgetExceededError:
+    """Where nothing is left it says how long to wait; what calls in flight hold is there again when nobody can know."""
+    limit = budget.limit(now)
     span = f" each {budget.span}" if budget.span else ""
     wanted = when = ""
+    wait = None if counter.spent < limit or isinf(counter.ends) else counter.ends - now
     if counter.spent < limit:
-        held = dollars(counter.held + counter.elsewhere)
-        wanted = f", {held} is held by calls in flight and this one may cost {dollars(nano)}"
+        held = dollars(counter.held + counter.elsewhere + counter.reserved)
+        batches = " and batches" if counter.reserved else ""
+        wanted = f", {held} is held by calls in flight{batches} and this one may cost {dollars(nano)}"
     if not isinf(counter.ends):
         when = f"; it begins anew at {datetime.fromtimestamp(counter.ends, UTC):%Y-%m-%dT%H:%M:%SZ}"
     spent = f"{dollars(counter.spent)} of {dollars(limit)}{span} is spent"
-    return f"the budget of {key.kind} {key.id}{of} is used up: {spent}{wanted}{when}"
+    return BudgetExceededError(f"{_named(counter.key)} is used up: {spent}{wanted}{when}", retry_after=wait)

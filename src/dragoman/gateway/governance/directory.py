@@ -12,15 +12,20 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from dragoman.core.errors import InvalidKeyError, PermissionDeniedError
-from dragoman.gateway.governance import keys
-from dragoman.gateway.governance.budgets import Book, CounterKey
+from dragoman.gateway.governance import keys, windows
+from dragoman.gateway.governance.budgets import Book, Budget, CounterKey
 from dragoman.gateway.governance.identity import Identity
 from dragoman.gateway.governance.scopes import Reference, Scope
+from dragoman.gateway.governance.thrift import Thrift
 
 MAX_IDENTITIES = 200_000
 MAX_SCOPES = 100_000
 _BESIDE = frozenset({"end_user", "tag", "budget"})
 """Kinds of what may stand beside an identity in a plan."""
+
+
+Over = Mapping[CounterKey, tuple[Budget, ...]]
+"""Counters and the budgets over them."""
 
 
 class FoundKey(NamedTuple):
@@ -41,7 +46,7 @@ class Reader(Protocol):
 
 class Directory:
     """`generation` counts changes of end users and tags: a plan of an older one is stale. `default` makes the scope of
-    an end user or tag that the store does not have, or None.
+    an end user or tag that the store does not have, or None. `thrift` holds for scopes that have none of their own.
     """
 
     def __init__(
@@ -50,11 +55,13 @@ class Directory:
         book: Book,
         *,
         default: Callable[[Reference], Scope | None] = lambda _: None,
+        thrift: Thrift | None = None,
         most: int = MAX_IDENTITIES,
     ) -> None:
         self._most = most
         self._trusted: dict[str, Identity] = {}
         self._default = default
+        self._thrift = thrift
         self._store = store
         self._book = book
         self._identities: dict[str, Identity] = {}
@@ -144,6 +151,19 @@ class Directory:
                 self._book.forget(*oldest)
             self._scopes[reference] = found.get(reference)
 
+    async def over(self, charges: Iterable[CounterKey], began: float) -> Over:
+        """The budgets over these counters, of calls that began then: out of the store, and nothing of it is kept."""
+        references = list(dict.fromkeys(Reference(key.kind, key.id) for key in charges))
+        stored = await self._store.scopes(references)
+        scopes = [stored.get(reference) or self._default(reference) for reference in references]
+        held, _ = await self._completed(tuple(scope for scope in scopes if scope is not None))
+        found: dict[CounterKey, tuple[Budget, ...]] = {}
+        for scope in held:
+            for budget in scope.budgets:
+                key = CounterKey(scope.kind, scope.id, budget.part, windows.window(budget.span, began).id)
+                found[key] = (*found.get(key, ()), budget)
+        return found
+
     def changed(self, references: Iterable[Reference]) -> None:
         """Forget what is made of these scopes."""
         for reference in set(references):
@@ -166,12 +186,14 @@ class Directory:
         return identity
 
     async def _completed(self, held: tuple[Scope, ...]) -> tuple[tuple[Scope, ...], frozenset[Reference]]:
-        """The scopes with the budgets and limits of their templates, and those."""
+        """The scopes with what their templates and the gateway itself say, and those templates."""
         wanted = frozenset(Reference("budget", scope.template) for scope in held if scope.template)
-        if not wanted:
-            return held, wanted
-        found = await self._store.scopes(wanted)
-        return tuple(_with(scope, found.get(Reference("budget", scope.template))) for scope in held), wanted
+        if wanted:
+            found = await self._store.scopes(wanted)
+            held = tuple(_with(scope, found.get(Reference("budget", scope.template))) for scope in held)
+        if self._thrift is not None:
+            held = tuple(scope if scope.thrift else msgspec.structs.replace(scope, thrift=self._thrift) for scope in held)
+        return held, wanted
 
     async def _seed(self, held: tuple[Scope, ...], now: float) -> None:
         """Bring what was spent already into the counters of these scopes."""
@@ -197,4 +219,4 @@ def _with(scope: Scope, template: Scope | None) -> Scope:
     if template is None:
         return scope
     both = {"budgets": scope.budgets + template.budgets, "limits": scope.limits + template.limits}
-    return msgspec.structs.replace(scope, **both)
+    return msgspec.structs.replace(scope, **both, thrift=scope.thrift or template.thrift)

@@ -6,7 +6,7 @@ states, prices by the dearest deployment that may answer. What a call really cos
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dragoman.catalog.cost import FREE
@@ -23,16 +23,24 @@ OUTPUT_GUESS = 1024
 """Tokens of an answer when the request does not limit it."""
 MAX_OUTPUT = 10_000_000
 """Tokens that are held at most, however long an answer a request allows."""
+MAX_PICTURES = 100
+"""Images that are held for at most."""
 MAX_GROUPS = 10_000
 MAX_TAGS, MAX_NAME = 16, 128
 
 _MAX_TOKENS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+_FIELDS = frozenset({*_MAX_TOKENS, "user", "metadata", "n"})
+Said = Mapping[str, Any]
+"""Field of the body -> its value, of those of `_FIELDS` that are there."""
 _ANSWERS = frozenset({"chat", "responses", "completion"})
+_PICTURES = frozenset({"image", "image_edit", "image_variation"})
 _PER_MILLION = 1_000_000
 
 
 class Facts(NamedTuple):
-    """`nano`: nano-dollars to hold, None when nobody knows the price. `amounts`: tokens to hold. `client`: its address."""
+    """`nano`: nano-dollars to hold, None when nobody knows the price. `amounts`: tokens to hold. `client`: its address.
+    `asked`: what the client has asked for, where `model` stands in for it or is another name of it.
+    """
 
     model: str
     operation: str
@@ -45,14 +53,19 @@ class Facts(NamedTuple):
     tags: tuple[str, ...] = ()
     request_id: str = ""
     client: str = ""
+    asked: str = ""
+    session: str = ""
 
 
 class Rates(NamedTuple):
-    """Nano-dollars per million tokens, and the longest answer of a model."""
+    """Nano-dollars per million tokens, images, characters and queries, and the longest answer of a model."""
 
     input: int
     output: int
     max_output: int | None
+    image: int = 0
+    character: int = 0
+    query: int = 0
 
 
 class Prices:
@@ -84,15 +97,36 @@ class Prices:
         return self._groups[known]
 
 
+class FixedPrices(Prices):
+    """The same rates for every call."""
+
+    def __init__(self, rates: Rates | None) -> None:
+        super().__init__()
+        self._fixed = rates
+
+    def rates(self, call: Call) -> Rates | None:  # noqa: ARG002 - whatever it asks for
+        return self._fixed
+
+
 def facts_of(
-    call: Call, prices: Prices, *, route: str = "", end_user: str = "", tags: str = "", request_id: str = "", client: str = ""
+    call: Call,
+    prices: Prices,
+    *,
+    route: str = "",
+    end_user: str = "",
+    session: str = "",
+    tags: str = "",
+    request_id: str = "",
+    client: str = "",
 ) -> Facts:
     """`end_user` and `tags` (with commas between) are those of headers; else the body's are taken."""
+    said = _said(call)
     rates = prices.rates(call)
-    amounts = _amounts(call, rates)
+    amounts = _amounts(call, said, rates)
     nano = None
     if rates is not None:
-        nano = -(-(amounts.input_tokens * rates.input + amounts.output_tokens * rates.output) // _PER_MILLION)
+        tokens = amounts.input_tokens * rates.input + amounts.output_tokens * rates.output
+        nano = -(-(tokens + _pieces(call, said, rates)) // _PER_MILLION)
     return Facts(
         model=call.model,
         operation=call.operation,
@@ -101,14 +135,21 @@ def facts_of(
         stream=call.stream,
         nano=nano,
         amounts=amounts,
-        end_user=plain(end_user or _end_user(call))[:MAX_NAME],
-        tags=_split(tags) if tags else _body_tags(call),
+        end_user=plain(end_user or _end_user(said))[:MAX_NAME],
+        tags=_split(tags) if tags else _tags(said),
         request_id=request_id,
         client=client,
+        asked=call.alias or call.asked,
+        session=plain(session),
     )
 
 
-def _rates(deployment: Deployment) -> Rates | None:
+def batch_rates(deployment: Deployment) -> Rates | None:
+    """Of what is answered in a batch there."""
+    return _rates(deployment, batched=True)
+
+
+def _rates(deployment: Deployment, *, batched: bool = False) -> Rates | None:
     found = record(deployment)
     if found is None:
         return None
@@ -117,13 +158,15 @@ def _rates(deployment: Deployment) -> Rates | None:
         return Rates(0, 0, model.max_output)
     if not model.priced:
         return None
-    lists = (model.price, *model.modes.values())
-    return Rates(_highest(lists, "input"), _highest(lists, "output"), model.max_output)
+    lists = (model.modes.get("batch", model.price),) if batched else (model.price, *model.modes.values())
+    into, out, *pieces = (_highest(lists, kind) for kind in ("input", "output", "image", "character", "query"))
+    return Rates(into, out, model.max_output, *pieces)
 
 
 def _highest(lists: tuple[Tariff, ...], kind: str) -> int:
-    rates = [held.rates.get(kind, 0) for held in lists]
-    return max(rates + [step.rates.get(kind, 0) for held in lists for step in held.steps])
+    """Of an image, whatever its size and quality."""
+    rates = [rate for held in lists for listed, rate in held.rates.items() if listed.partition(" ")[0] == kind]
+    return max([*rates, *(step.rates.get(kind, 0) for held in lists for step in held.steps)], default=0)
 
 
 def _dearest(found: list[Rates | None]) -> Rates | None:
@@ -135,35 +178,60 @@ def _dearest(found: list[Rates | None]) -> Rates | None:
         max(rates.input for rates in known),
         max(rates.output for rates in known),
         None if None in longest else max(length for length in longest if length is not None),
+        max(rates.image for rates in known),
+        max(rates.character for rates in known),
+        max(rates.query for rates in known),
     )
 
 
-def _amounts(call: Call, rates: Rates | None) -> Amounts:
+def _pieces(call: Call, said: Said, rates: Rates) -> int:
+    """What is paid for by the piece: the images that are asked for, every byte that may be a character to speak, a query."""
+    if call.operation in _PICTURES and rates.image:
+        asked = said.get("n")
+        return rates.image * (min(asked, MAX_PICTURES) if type(asked) is int and asked > 0 else 1)
+    if call.operation == "rerank":
+        return rates.query
+    return rates.character * len(call.body) if call.operation == "speech" else 0
+
+
+def _amounts(call: Call, said: Said, rates: Rates | None) -> Amounts:
     prompt = len(call.body) // BYTES_PER_TOKEN + 1
     if call.operation not in _ANSWERS:
         return Amounts(prompt, 0)
-    stated = next((value for field in _MAX_TOKENS if type(value := _read(call, field)) is int and value > 0), OUTPUT_GUESS)
+    stated = OUTPUT_GUESS
+    for field in _MAX_TOKENS:
+        value = said.get(field)
+        if type(value) is int and value > 0:
+            stated = value
+            break
     longest = rates.max_output if rates else None
     return Amounts(prompt, min(stated, longest or MAX_OUTPUT, MAX_OUTPUT))
 
 
-def _read(call: Call, field: str) -> Any:
-    if call.content_type != "application/json" or field not in call.envelope:
-        return None
-    return json.read(call.envelope, field)
+def _said(call: Call) -> Said:
+    """What the body says that matters here."""
+    if not call.in_json:
+        return {}
+    envelope = call.envelope
+    return {field: json.read(envelope, field) for field in _FIELDS & envelope.keys()}
 
 
-def _end_user(call: Call) -> str:
+def _end_user(said: Said) -> str:
     """OpenAI's `user`, Anthropic's `metadata.user_id`."""
-    found = _read(call, "user")
+    found = said.get("user")
     if found is None:
-        metadata = _read(call, "metadata")
+        metadata = said.get("metadata")
         found = metadata.get("user_id") if isinstance(metadata, dict) else None
     return found if isinstance(found, str) else ""
 
 
-def _body_tags(call: Call) -> tuple[str, ...]:
-    metadata = _read(call, "metadata")
+def tags_of(call: Call, header: str) -> tuple[str, ...]:
+    """Those of the header; else the body's, in `metadata.tags`."""
+    return _split(header) if header else _tags(_said(call))
+
+
+def _tags(said: Said) -> tuple[str, ...]:
+    metadata = said.get("metadata")
     tags = metadata.get("tags") if isinstance(metadata, dict) else None
     if isinstance(tags, str):
         return _split(tags)

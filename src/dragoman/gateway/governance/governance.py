@@ -20,41 +20,53 @@ from msgspec import Struct
 
 from dragoman.catalog.cost import Cost, minute_of_day
 from dragoman.core.chat import Usage
-from dragoman.core.errors import InvalidKeyError, PermissionDeniedError, ServiceUnavailableError, StreamInterruptedError
+from dragoman.core.errors import (
+    BudgetExceededError,
+    InvalidKeyError,
+    PermissionDeniedError,
+    ServiceUnavailableError,
+    StreamInterruptedError,
+)
 from dragoman.engine.call import Call
 from dragoman.engine.price import price
 from dragoman.gateway.governance import budgets, keys, ledger, limits
+from dragoman.gateway.governance.batches import BatchStore
 from dragoman.gateway.governance.budgets import Alert, Book, Budget, Charge, Counter, CounterKey
-from dragoman.gateway.governance.directory import Directory, FoundKey, Reader
+from dragoman.gateway.governance.directory import Directory, FoundKey, Over, Reader
 from dragoman.gateway.governance.facts import Facts, Prices
 from dragoman.gateway.governance.identity import MAX_CHECKED, Failures, Identity, master
-from dragoman.gateway.governance.leases import LeaseNeededError, Leases
 from dragoman.gateway.governance.ledger import Row
-from dragoman.gateway.governance.limits import Amounts, Limit, Limiter, Meter, Taken
+from dragoman.gateway.governance.limits import Amounts, Limiter, Meter, Taken
 from dragoman.gateway.governance.scopes import Reference, Scope, check_call
+from dragoman.gateway.governance.thrift import Thrift
+from dragoman.shared.accounts import LeaseNeededError, Leases
 
 Lookup = Callable[[bytes], bytes | None]
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """`unpriced`: what happens to a call without a known price where a budget holds: "refuse" or "allow". `end_user_budgets`
-    and `end_user_limits` hold for end users without a record. `failures`: wrong keys an address may show in a minute.
+    """`unpriced`: what happens to a call without a known price where a budget holds: "refuse" or "allow". `end_users`: what
+    end users without a record are under, whatever its id. `failures`: wrong keys an address may show in a minute.
     `hold_seconds`: after this long a reservation that nobody settled is taken as spent. `unshipped`: rows that may wait for the
-    store; with more of them no call is admitted.
+    store; with more of them no call is admitted. `thrift`: cheaper models, for scopes that name none.
     """
 
     unpriced: str = "refuse"
-    end_user_budgets: tuple[Budget, ...] = ()
-    end_user_limits: tuple[Limit, ...] = ()
+    end_users: Scope | None = None
     failures: int = 20
     hold_seconds: float = 6 * 3600.0
     unshipped: int = 100_000
+    thrift: Thrift | None = None
 
 
 class Journal(Protocol):
     """Where rows are safe from a kill. `append` raises ServiceUnavailableError when there is no room for an opened row."""
 
     def append(self, row: Row) -> None: ...
+
+
+class Kept(Reader, BatchStore, Protocol):
+    """What is asked of the store beside the requests: who is who, what was spent, and the batches."""
 
 
 class Tokens(Protocol):
@@ -94,7 +106,7 @@ class Governance:
 
     def __init__(
         self,
-        store: Reader,
+        store: Kept,
         journal: Journal,
         *,
         worker: str,
@@ -103,9 +115,10 @@ class Governance:
         alerted: Callable[[Alert], None] = lambda _: None,
     ) -> None:
         self.policy = policy or Policy()
+        self.store = store
         self.book = Book(shared=leases is not None)
         self.prices = Prices()
-        self.directory = Directory(store, self.book, default=self._default)
+        self.directory = Directory(store, self.book, default=self._default, thrift=self.policy.thrift)
         self.holds: dict[str, Hold] = {}
         self.ended: list[Row] = []
         self.tokens: Tokens | None = None
@@ -161,8 +174,22 @@ class Governance:
     def admit(self, identity: Identity, facts: Facts, now: float) -> Hold:
         """Hold money, tokens and a place for a call, everywhere or nowhere.
 
+        Raises as `reserve`, and ServiceUnavailableError when the journal has no room.
+        """
+        hold = self.reserve(identity, facts, now)
+        try:
+            self._journal.append(hold.row)
+        except Exception:
+            self.returned(hold)
+            raise
+        self.holds[hold.row.id] = hold
+        return hold
+
+    def reserve(self, identity: Identity, facts: Facts, now: float, *, whole: bool = False) -> Hold:
+        """What `admit` holds, in memory alone: for who keeps the row elsewhere and says `returned` then. `whole`: of `budgets`.
+
         Raises PermissionDeniedError, InvalidKeyError, RateLimitExceededError, BudgetExceededError, and
-        ServiceUnavailableError when the journal has no room or `prepare` was left out. LeaseNeededError: `lease` what it wants.
+        ServiceUnavailableError when `prepare` was left out. LeaseNeededError: `lease` what it wants.
         """
         if len(self.ended) >= self.policy.unshipped:
             raise ServiceUnavailableError("the gateway's ledger cannot be written, so it takes no calls", attempts=0)
@@ -177,28 +204,30 @@ class Governance:
         taken = limits.take(plan.meters, facts.amounts, now) if plan.meters else ()
         nano = facts.nano or 0
         try:
-            budgets.reserve(plan.charges, nano, now)
-        except Exception:
+            budgets.reserve(plan.charges, nano, now, whole=whole)
+        except Exception as problem:
             limits.give_back(taken)
+            if isinstance(problem, BudgetExceededError):
+                problem.limits = limits.headers(plan.meters, now)
             raise
-        hold = Hold(self._row(identity, facts, plan, nano, now), plan.charges, taken)
-        try:
-            self._journal.append(hold.row)
-        except Exception:
-            budgets.release(plan.charges, nano)
-            limits.give_back(taken)
-            raise
-        self.holds[hold.row.id] = hold
-        return hold
+        return Hold(self._row(identity, facts, plan, nano, now), plan.charges, taken)
+
+    def returned(self, hold: Hold, *, counted: bool = False) -> None:
+        """Nothing of it is held here any more. `counted`: it was a request all the same."""
+        budgets.release(hold.charges, hold.row.held)
+        if counted:
+            limits.correct(hold.taken, Amounts())
+        else:
+            limits.give_back(hold.taken)
 
     async def lease(self, needed: LeaseNeededError) -> None:
         """Have what `admit` lacked; then it answers, or it lacks something else."""
         if self._leases is not None:
             await self._leases.lease(needed.wanted)
 
-    def headers(self, hold: Hold, now: float) -> list[tuple[bytes, bytes]]:
+    def headers(self, hold: Hold, now: float) -> tuple[tuple[bytes, bytes], ...]:
         """`x-ratelimit-*` for the answer."""
-        return limits.headers(hold.taken, now)
+        return limits.headers([taken.meter for taken in hold.taken], now)
 
     # after it
     def observer(self, hold: Hold, clock: Callable[[], float]) -> Callable[[Call], None]:
@@ -216,25 +245,20 @@ class Governance:
 
     def settle(self, hold: Hold, call: Call, usage: Usage | None, cost: Cost | None, now: float) -> None:
         """The call has ended, well or not. Only the first end of a hold counts."""
-        used = ledger.kept(usage)
-        if used is None and usage is not None:  # it cannot be true, so neither is its price
-            cost = None
-        nano, estimated = charged(hold.row.held, call, used, cost)
-        row = ledger.closed(hold.row, call, used, cost, now)
-        self._end(hold, msgspec.structs.replace(row, charged=nano, estimated=estimated), now, used)
+        self._end(hold, settled(hold.row, call, usage, cost, now), ledger.kept(usage))
 
     def release(self, hold: Hold, now: float, error: BaseException | None = None) -> None:
         """The call never went out. Only the first end of a hold counts."""
         if hold.open:
             limits.give_back(tuple(taken for taken in hold.taken if taken.meter.limit.kind != "requests"))
             hold.taken = tuple(taken for taken in hold.taken if taken.meter.limit.kind == "requests")
-        self._end(hold, ledger.released(hold.row, error, now), now, None)
+        self._end(hold, ledger.released(hold.row, error, now), None)
 
     def sweep(self, now: float) -> None:
         """End reservations that nobody settled, and forget windows that are over. Called now and then."""
         limit = now - self.policy.hold_seconds
         for hold in [hold for hold in self.holds.values() if hold.row.began < limit]:
-            self._end(hold, ledger.interrupted(hold.row, now), now, None)
+            self._end(hold, ledger.interrupted(hold.row, now), None)
         self.book.sweep(now)
         if self._limiter.sweep(now):
             self.directory.generation += 1
@@ -250,10 +274,22 @@ class Governance:
             for key in row.charges:
                 if (counter := self.book.find(key)) is not None:
                     counter.shipped(row.charged)
+        del self.ended[: len(rows)]
+        over = {key: counter.over for key in totals if (counter := self.book.find(key)) is not None}
+        self.counted(rows, totals, over)
+
+    def counted(self, rows: list[Row], totals: Mapping[CounterKey, int], over: Over) -> None:
+        """As `shipped`, of rows that were not ended here. `over`: the budgets, as `directory.over` tells them. The store counts
+        one lot after the other, so of all workers one alone sees a sum pass a threshold: the one whose rows did it.
+        """
         for key, nano in totals.items():
             if (counter := self.book.find(key)) is not None:
                 counter.stored, counter.known = nano, True
-        del self.ended[: len(rows)]
+            new = [row for row in rows if key in row.charges]
+            if new:
+                before = nano - sum(row.charged for row in new)
+                for alert in budgets.passed(key, over.get(key, ()), before, nano, new[-1].ended):
+                    self._alerted(alert)
 
     def held(self) -> dict[CounterKey, int]:
         """What this worker has taken and the store does not know: for the other workers."""
@@ -282,19 +318,18 @@ class Governance:
     # parts
     def _default(self, reference: Reference) -> Scope | None:
         """End users without a record, under a policy that confines them."""
-        policy = self.policy
-        if reference.kind != "end_user" or not (policy.end_user_budgets or policy.end_user_limits):
+        typical = self.policy.end_users
+        if reference.kind != "end_user" or typical is None:
             return None
-        return Scope(kind="end_user", id=reference.id, budgets=policy.end_user_budgets, limits=policy.end_user_limits)
+        return msgspec.structs.replace(typical, id=reference.id)
 
-    def _end(self, hold: Hold, row: Row, now: float, usage: Usage | None) -> None:
+    def _end(self, hold: Hold, row: Row, usage: Usage | None) -> None:
         if not hold.open:
             return
         hold.open = False
         del self.holds[row.id]
         limits.correct(hold.taken, _counted(row, usage))
-        for alert in budgets.settle(hold.charges, row.held, row.charged, now):
-            self._alerted(alert)
+        budgets.settle(hold.charges, row.held, row.charged)
         self.ended.append(row)
         self._journal.append(row)
 
@@ -311,11 +346,13 @@ class Governance:
             team=key.team,
             user=key.user,
             end_user=facts.end_user,
+            session=facts.session,
             tags=(*key.tags, *facts.tags)[: ledger.MAX_LISTED],
             route=facts.route,
             operation=facts.operation,
             dialect=facts.dialect,
             model=ledger.plain(facts.model),
+            asked=ledger.plain(facts.asked),
             stream=facts.stream,
             held=nano,
             charges=plan.keys,
@@ -331,7 +368,7 @@ class Governance:
         return found
 
     def _made(self, identity: Identity, facts: Facts, now: float) -> Plan:
-        tags = tuple(tag for scope in identity.scopes for tag in scope.tags) + facts.tags
+        tags = identity.tags + facts.tags
         charges: dict[Counter, list[Budget]] = {}
         meters: dict[Meter, None] = {}
         for scope in self._touched(identity, facts, now, charges):
@@ -343,6 +380,8 @@ class Governance:
             for limit in sorted(scope.limits, key=lambda limit: -limit.amount):  # of two alike the smaller one stays
                 if limit.covers(facts.model):
                     meters[self._limiter.meter(scope.kind, scope.id, limit)] = None
+        for counter, over in charges.items():
+            counter.over = tuple(over)
         return Plan(
             charges=tuple(Charge(counter, tuple(over)) for counter, over in charges.items()),
             meters=tuple(meters),
@@ -371,6 +410,15 @@ class Governance:
         return found
 
 
+def settled(row: Row, call: Call, usage: Usage | None, cost: Cost | None, now: float) -> Row:
+    """The open row as it stands once the call has ended, well or not."""
+    used = ledger.kept(usage)
+    if used is None and usage is not None:  # it cannot be true, so neither is its price
+        cost = None
+    nano, estimated = charged(row.held, call, used, cost)
+    return msgspec.structs.replace(ledger.closed(row, call, used, cost, now), charged=nano, estimated=estimated)
+
+
 def charged(held: int, call: Call, usage: Usage | None, cost: Cost | None) -> tuple[int, bool]:
     """(nano-dollars to charge, whether that is an estimate).
 
@@ -395,5 +443,4 @@ def _counted(row: Row, usage: Usage | None) -> Amounts | None:
 def _beside(identity: Identity, facts: Facts) -> list[Reference]:
     """The end user and the tags of a call."""
     found = [Reference("end_user", facts.end_user)] if facts.end_user else []
-    tags = dict.fromkeys(tag for scope in identity.scopes for tag in scope.tags)
-    return found + [Reference("tag", tag) for tag in {**tags, **dict.fromkeys(facts.tags)}]
+    return found + [Reference("tag", tag) for tag in dict.fromkeys(identity.tags + facts.tags)]

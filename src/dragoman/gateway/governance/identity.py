@@ -10,7 +10,9 @@ from typing import Any
 
 from dragoman.core.errors import PermissionDeniedError, RateLimitExceededError
 from dragoman.gateway.governance import scopes
+from dragoman.gateway.governance.budgets import Book, nearly_spent
 from dragoman.gateway.governance.scopes import ROLES, Reference, Scope
+from dragoman.gateway.governance.thrift import StandIn
 
 MAX_CHECKED = 256
 """(model, operation, route) of one identity that are remembered as allowed; its plans are as many at most."""
@@ -22,11 +24,12 @@ MASTER = "master"
 class Identity:
     """`scopes` are those of the key that exist, the widest first, the key last; `references` names all it is made of.
 
-    `until`: when this text of the key ends (a rotated one), Unix seconds. `plans` is the governance's memory of what a call of
-    this identity touches.
+    `until`: when this text of the key ends (a rotated one), Unix seconds. `thrifty`: the scopes that may want a cheaper model,
+    the narrowest first. `aliases`: names of its own for models, the narrowest scope's where two have one. `plans` is the
+    governance's memory of what a call of this identity touches.
     """
 
-    __slots__ = ("_checked", "digest", "key", "plans", "references", "role", "scopes", "until")
+    __slots__ = ("_checked", "aliases", "digest", "key", "plans", "references", "role", "scopes", "tags", "thrifty", "until")
 
     def __init__(
         self, digest: str, held: tuple[Scope, ...], until: float | None = None, made_of: frozenset[Reference] = frozenset()
@@ -37,6 +40,9 @@ class Identity:
         self.until = until
         self.references = made_of | {scope.reference for scope in held}
         self.role = _role(held)
+        self.tags = tuple([tag for scope in held for tag in scope.tags])
+        self.thrifty = tuple([scope for scope in reversed(held) if scope.thrift is not None and scope.budgets])
+        self.aliases = {name: model for scope in held for name, model in scope.aliases.items()}
         self.plans: dict[Any, Any] = {}
         self._checked: set[tuple[str, str, str]] = set()
 
@@ -59,6 +65,24 @@ class Identity:
             scopes.check_call(scope, model, operation, route)
         if len(self._checked) < MAX_CHECKED:
             self._checked.add(asked)
+
+    def may_use(self, model: str) -> bool:
+        """A model of the gateway, or something of what a pattern of it serves."""
+        return all(scopes.allows_some(scope, model) for scope in self.scopes)
+
+    def stand_in(self, model: str, tags: tuple[str, ...], book: Book, now: float) -> StandIn | None:
+        """A cheaper model that is to be asked in place of this one, because a budget is nearly spent."""
+        for scope in self.thrifty:
+            thrift = scope.thrift
+            found = thrift.stand_in(model) if thrift else None
+            if thrift is None or found is None or not all(scopes.allows_model(held, found) for held in self.scopes):
+                continue
+            for budget in scope.budgets:
+                if budget.covers(model, self.tags + tags):
+                    counter = book.counter(scope.kind, scope.id, budget.part, budget.span, now)
+                    if thrift.wanted(counter.taken, budget.limit(now)):
+                        return StandIn(found, nearly_spent(counter, budget, now))
+        return None
 
     def __repr__(self) -> str:
         return f"Identity({self.key.name})"

@@ -40,7 +40,9 @@ class Try(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Row(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What happened to one call. Times are Unix seconds, money is nano-dollars; `cost` None means: nobody knows the price.
+    `session`: the conversation that it belongs to, by its client's name for it.
 
+    `asked`: the model that the client had asked for, where `model` stood in for it.
     `charged` went to the counters in `charges`. `estimated`: usage was not told, so `charged` is what was held.
     """
 
@@ -57,11 +59,13 @@ class Row(Struct, frozen=True, kw_only=True, omit_defaults=True):
     team: str = ""
     user: str = ""
     end_user: str = ""
+    session: str = ""
     tags: tuple[str, ...] = ()
     route: str = ""
     operation: str = ""
     dialect: str = ""
     model: str = ""
+    asked: str = ""
     provider: str = ""
     upstream_model: str = ""
     deployment: str = ""

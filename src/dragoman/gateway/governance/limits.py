@@ -1,12 +1,13 @@
 """Limits: requests and tokens in a window, and calls at once. Exact, counted per window, all or nothing.
 
 Tokens are reserved by an estimate and corrected when the call has ended, in the window where they were reserved. A refusal
-says how long to wait: until the window ends. Where workers share, a meter is an account of `leases`. Pure: `now` is Unix
-seconds. The `governance` calls it for every face alike.
+says how long to wait: until the window ends. Where workers share, a meter is an account of `shared.accounts`. Pure: `now` is
+Unix seconds. The `governance` calls it for every face alike.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from math import inf, isinf
 from typing import NamedTuple
@@ -15,10 +16,14 @@ from msgspec import Struct
 
 from dragoman.core.errors import RateLimitExceededError
 from dragoman.gateway.governance import windows
-from dragoman.gateway.governance.leases import LeaseNeededError, Wanted
+from dragoman.shared.accounts import LeaseNeededError, Tally, Wanted
 
 KINDS = frozenset({"requests", "tokens", "input_tokens", "output_tokens", "parallel"})
 _COUNTED_ONCE = frozenset({"requests", "parallel"})
+_OF_REQUESTS = (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests")
+_OF_TOKENS = (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens")
+_TOLD = {"requests": _OF_REQUESTS, "tokens": _OF_TOKENS, "input_tokens": _OF_TOKENS, "output_tokens": _OF_TOKENS}
+"""Kind -> the headers that tell of it."""
 PARALLEL_RETRY = 1.0
 """Seconds to wait for a free place among parallel calls: nobody can know when one ends."""
 
@@ -49,33 +54,20 @@ class Amounts(NamedTuple):
         return self.input_tokens if kind == "input_tokens" else self.output_tokens
 
 
-class Meter:
-    """What this worker used of one limit of one scope in its current window, and what it may: see `leases.Account`.
+class Meter(Tally):
+    """What this worker used of one limit of one scope in its current window, and what it may."""
 
-    `elsewhere`: what other workers were granted when we last asked.
-    """
-
-    __slots__ = ("elsewhere", "ends", "full_until", "granted", "limit", "owner", "used")
-
-    base = 0
-    """Whatever is used is some worker's."""
+    __slots__ = ("limit", "owner")
 
     def __init__(self, owner: str, limit: Limit, *, shared: bool = False) -> None:
+        super().__init__(inf if limit.kind == "parallel" else 0.0, shared=shared)
         self.owner = owner
         self.limit = limit
-        self.used = self.elsewhere = 0
-        self.granted: int | None = 0 if shared else None
-        self.full_until = 0.0
-        self.ends = inf if limit.kind == "parallel" else 0.0
 
     def turn(self, now: float) -> None:
         """Begin the window that `now` is in, if it is another one."""
         if now >= self.ends:
-            self.used = self.elsewhere = 0
-            self.full_until = 0.0
-            self.ends = windows.window(self.limit.span, now).ends
-            if self.granted is not None:
-                self.granted = 0
+            self.begin(windows.window(self.limit.span, now).ends)
 
     @property
     def remaining(self) -> int:
@@ -86,29 +78,11 @@ class Meter:
         window = "" if isinf(self.ends) else f"#{self.ends:.0f}"
         return f"{self.owner} {self.limit.kind} {self.limit.span} {self.limit.model}{window}"
 
-    @property
-    def idle(self) -> bool:
-        return not self.used
-
-    @property
-    def outlives(self) -> bool:
-        """A dead worker's requests were made; its calls at once are over."""
-        return self.limit.kind != "parallel"
-
     def fits(self, amount: int) -> bool:
         """An estimate larger than the whole limit passes when nothing else was used: else it never would."""
         if self.granted is not None:
             return self.used + amount <= self.granted
         return self.used + amount <= self.limit.amount or (self.used == 0 < self.limit.amount)
-
-    def lent(self, amount: int, elsewhere: int) -> None:
-        self.granted = (self.granted or 0) + amount
-        self.elsewhere = elsewhere
-
-    def alone(self, amount: int, limit: int, workers: int) -> None:
-        """An even share for each worker."""
-        share = -(-limit // workers)
-        self.granted = max(share, amount) if self.used == 0 < limit else max(share, self.used)
 
 
 class Taken(NamedTuple):
@@ -156,7 +130,7 @@ def take(meters: tuple[Meter, ...], amounts: Amounts, now: float) -> tuple[Taken
         if not meter.fits(amount):
             short.append((meter, amount))
     if short:
-        raise _short(short, now)
+        raise _short(short, meters, now)
     for meter, amount, _ in taken:
         meter.used += amount
     return tuple(taken)
@@ -180,34 +154,39 @@ def give_back(taken: tuple[Taken, ...]) -> None:
             meter.used -= amount
 
 
-def headers(taken: tuple[Taken, ...], now: float) -> list[tuple[bytes, bytes]]:
-    """`x-ratelimit-*` of the tightest limit of requests and of tokens; the reset is in seconds."""
+def headers(meters: Iterable[Meter], now: float, full: Meter | None = None) -> tuple[tuple[bytes, bytes], ...]:
+    """`x-ratelimit-*` of the tightest limit of requests and of tokens; the reset is in seconds. `full`: it has refused, so it
+    is the tightest of its kind, whatever is left of it.
+    """
+    tightest: dict[tuple[bytes, bytes, bytes], tuple[float, int, Meter]] = {}
+    for meter in meters:
+        names = _TOLD.get(meter.limit.kind)
+        if names is not None:
+            remaining = meter.remaining
+            share = -1.0 if meter is full else remaining / (meter.limit.amount or 1)
+            if names not in tightest or share < tightest[names][0]:
+                tightest[names] = (share, remaining, meter)
     found: list[tuple[bytes, bytes]] = []
-    for name, kinds in ((b"requests", {"requests"}), (b"tokens", {"tokens", "input_tokens", "output_tokens"})):
-        meters = [meter for meter, _, _ in taken if meter.limit.kind in kinds]
-        if meters:
-            tightest = min(meters, key=lambda meter: meter.remaining / (meter.limit.amount or 1))
-            found += [
-                (b"x-ratelimit-limit-" + name, b"%d" % tightest.limit.amount),
-                (b"x-ratelimit-remaining-" + name, b"%d" % tightest.remaining),
-                (b"x-ratelimit-reset-" + name, b"%ds" % max(0, round(tightest.ends - now + 0.5))),
-            ]
-    return found
+    for (limit, left, reset), (_, remaining, meter) in tightest.items():
+        found.append((limit, b"%d" % meter.limit.amount))
+        found.append((left, b"%d" % remaining))
+        found.append((reset, b"%ds" % max(0, round(meter.ends - now + 0.5))))
+    return tuple(found)
 
 
-def _short(short: list[tuple[Meter, int]], now: float) -> Exception:
+def _short(short: list[tuple[Meter, int]], meters: tuple[Meter, ...], now: float) -> Exception:
     """What to raise where not everything fits."""
     full = [meter for meter, _ in short if meter.granted is None or now < meter.full_until]
     if not full:
         return LeaseNeededError(tuple(Wanted(meter, amount, meter.limit.amount) for meter, amount in short))
-    return _exceeded(max(full, key=lambda meter: _wait(meter, now)), now)
+    return _exceeded(max(full, key=lambda meter: _wait(meter, now)), meters, now)
 
 
 def _wait(meter: Meter, now: float) -> float:
     return PARALLEL_RETRY if meter.limit.kind == "parallel" else meter.ends - now
 
 
-def _exceeded(meter: Meter, now: float) -> RateLimitExceededError:
+def _exceeded(meter: Meter, meters: tuple[Meter, ...], now: float) -> RateLimitExceededError:
     limit, wait = meter.limit, _wait(meter, now)
     what = "calls at once" if limit.kind == "parallel" else f"{limit.kind.replace('_', ' ')} each {limit.span}"
     of = f" of {limit.model}" if limit.model else ""
@@ -215,4 +194,5 @@ def _exceeded(meter: Meter, now: float) -> RateLimitExceededError:
         f"{meter.owner} has its limit of {limit.amount} {what}{of}: "
         f"{meter.used + meter.elsewhere} are used; try again in {wait:.1f} s",
         retry_after=wait,
+        limits=headers(meters, now, full=meter),
     )

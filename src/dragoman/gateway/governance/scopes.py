@@ -16,6 +16,7 @@ from msgspec import Struct
 from dragoman.core.errors import InvalidKeyError, PermissionDeniedError
 from dragoman.gateway.governance.budgets import Budget
 from dragoman.gateway.governance.limits import Limit
+from dragoman.gateway.governance.thrift import Thrift
 
 KINDS = ("organization", "team", "member", "user", "key", "end_user", "tag", "budget")
 """The widest first. A "budget" is a template by whose id others may be given its budgets and limits."""
@@ -41,7 +42,9 @@ class Scope(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`models`, `operations`, `routes` are globs. `expires`, `created`, `updated` are Unix seconds.
 
     Of a key: `hint` is what may be seen of it, `rights` what it is for, `tags` mark its calls. Of a member: `role` is that in
-    its team, and its id is TEAM/USER. `template` is the id of a "budget" whose budgets and limits hold as well.
+    its team, and its id is TEAM/USER. `template` is the id of a "budget" whose budgets and limits hold as well. `thrift`: who
+    is asked instead while a budget of its own is nearly spent; `aliases`: names of its own for models. Neither is of end users
+    and tags.
     """
 
     kind: str
@@ -58,6 +61,8 @@ class Scope(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rights: tuple[str, ...] = ("inference", "read")
     budgets: tuple[Budget, ...] = ()
     limits: tuple[Limit, ...] = ()
+    thrift: Thrift | None = None
+    aliases: dict[str, str] = {}
     tags: tuple[str, ...] = ()
     metadata: dict[str, Any] = {}
     blocked: bool = False
@@ -111,6 +116,12 @@ def allows_model(scope: Scope, model: str) -> bool:
     if not scope.models:
         return True
     return NOTHING not in scope.models and any(name in EVERYTHING or fnmatchcase(model, name) for name in scope.models)
+
+
+def allows_some(scope: Scope, pattern: str) -> bool:
+    """As `allows_model`, also for a pattern of which it allows something."""
+    part = NOTHING not in scope.models and any(fnmatchcase(name, pattern) for name in scope.models)
+    return part or allows_model(scope, pattern)
 
 
 def check_call(scope: Scope, model: str, operation: str, route: str) -> None:

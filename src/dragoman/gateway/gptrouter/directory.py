@@ -86,14 +86,14 @@ class Directory:
     def _resolve(self, provider: str, model: str) -> Found:
         policy = self._policy()
         if not provider:
-            return Found(provider="", model=model, group=model, deployments=_deployments(policy, model))
+            return Found(provider="", model=model, group=model, deployments=policy.group(model).deployments)
         self._current()
         ours = providers.ours(provider)
         for name in (f"{provider}/{model}", *(f"{own}/{model}" for own in ours)):
             if name in self._groups:
-                return Found(provider=provider, model=model, group=name, deployments=_deployments(policy, name))
+                return Found(provider=provider, model=model, group=name, deployments=policy.group(name).deployments)
         if model in self._groups:
-            there = _deployments(policy, model)
+            there = policy.group(model).deployments
             served = tuple(place for place in there if place.target.provider.name in ours)
             if served:
                 whole = len(served) == len(there)
@@ -105,7 +105,7 @@ class Directory:
         for own in providers.ours(provider):
             name = f"{own}/{providers.RENAMED.get((provider, model), model)}"
             try:
-                return Found(provider=provider, model=model, group=name, deployments=_deployments(policy, name))
+                return Found(provider=provider, model=model, group=name, deployments=policy.group(name).deployments)
             except DragomanError as error:
                 problem = problem or error
         near = get_close_matches(model[:80], [listed.name for listed in self._listed.values()], n=3)
@@ -163,13 +163,9 @@ class Directory:
                 yield Listed(provider=provider, name=name, group=found.group)
 
 
-def _deployments(policy: Policy, name: str) -> tuple[Deployment, ...]:
-    return tuple(node.deployment for node in policy.group(name).nodes)
-
-
 def _configured(policy: Policy) -> Iterator[Listed]:
     for group in policy.names:
-        for deployment in _deployments(policy, group):
+        for deployment in policy.group(group).deployments:
             provider, name = providers.listed_as(deployment)
             yield Listed(provider=provider, name=name, group=group)
 

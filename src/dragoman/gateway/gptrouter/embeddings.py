@@ -9,18 +9,18 @@ from dragoman.dialects.embeddings import NAME, with_encoding
 from dragoman.dialects.gptrouter.answers import Source, meta
 from dragoman.dialects.gptrouter.requests import Candidate, Labels, read_candidates, read_labels, read_object
 from dragoman.dialects.openai_chat.reader import mismatch, refuse
-from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.gptrouter import providers
 from dragoman.gateway.gptrouter.directory import Found
 from dragoman.gateway.gptrouter.face import Answer, Face
+from dragoman.gateway.gptrouter.visits import Visit
 from dragoman.gateway.gptrouter.whole import Asking, ask, found
 
 _OPTIONAL = ("dimensions", "user")
 
 
-async def embeddings(face: Face, exchange: Exchange) -> Answer:
+async def embeddings(visit: Visit) -> Answer:
     """All candidates must mean the same input: vectors of two questions are no fallback for one another."""
-    fields = read_object(exchange.body)
+    fields = read_object(visit.exchange.body)
     candidates = read_candidates(fields)
     params = next((candidate.params for candidate in candidates if candidate.params), {})
     for candidate in candidates:
@@ -28,14 +28,14 @@ async def embeddings(face: Face, exchange: Exchange) -> Answer:
             refuse(f"{candidate.path}.promptParams.input", "differs from that of the first candidate")
     body = {"input": _input(params.get("input"), f"{candidates[0].path}.promptParams.input")}
     body |= {key: params[key] for key in _OPTIONAL if params.get(key) is not None}
-    return await _answer(face, exchange, _asking(body, found(face, candidates), read_labels(fields)))
+    return await _answer(visit, _asking(body, found(visit.face, candidates), read_labels(fields)))
 
 
-async def embeddings_v2(face: Face, exchange: Exchange) -> Answer:
-    fields = read_object(exchange.body)
+async def embeddings_v2(visit: Visit) -> Answer:
+    fields = read_object(visit.exchange.body)
     model = fields.need_text("modelName")
     body = {"input": _input(fields.any("input"), "input")}
-    return await _answer(face, exchange, _asking(body, (_anywhere(face, model),), read_labels(fields)))
+    return await _answer(visit, _asking(body, (_anywhere(visit.face, model),), read_labels(fields)))
 
 
 def _anywhere(face: Face, model: str) -> Found:
@@ -58,8 +58,8 @@ def _asking(body: dict[str, Any], places: tuple[Found, ...], labels: Labels) -> 
     return Asking("embedding", NAME, body, places, labels)
 
 
-async def _answer(face: Face, exchange: Exchange, asking: Asking) -> Answer:
-    response, by, cost = await ask(face, exchange, asking)
+async def _answer(visit: Visit, asking: Asking) -> Answer:
+    response, by, cost = await ask(visit, asking)
     answered: EmbeddingResponse = response
     vectors = with_encoding(answered, "float").embeddings
     source = Source(provider=by.provider, model=by.model, cost=cost)

@@ -5,25 +5,28 @@ Called by `routes` with an Exchange. It decides nothing about models and holds n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
 from dragoman.core import json
-from dragoman.core.errors import DragomanError, PermissionDeniedError, RateLimitExceededError
+from dragoman.core.errors import DragomanError, PermissionDeniedError
 from dragoman.dialects.gptrouter.errors import encode_error, status_of
+from dragoman.dialects.gptrouter.wire import NAME
 from dragoman.engine.call import CallOptions
-from dragoman.gateway.exchange import Exchange, Headers
+from dragoman.gateway.answer_headers import error_headers
+from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.gptrouter.accounts import Accounts
 from dragoman.gateway.gptrouter.directory import Directory
 from dragoman.gateway.gptrouter.health import History
 from dragoman.gateway.gptrouter.prompt_store import PromptStore
 from dragoman.gateway.pipeline import Pipeline
+from dragoman.gateway.request_ids import request_id
 from dragoman.gateway.serving import JSON_HEADERS
 
 if TYPE_CHECKING:
+    from dragoman.engine.call import Call
     from dragoman.gateway.governance.identity import Identity
 
 Lookup = Callable[[bytes], bytes | None]
@@ -56,6 +59,21 @@ class Face(Struct, frozen=True, kw_only=True):
     async def authorised(self, exchange: Exchange) -> Identity | None:
         """Who asks, as on every face of the gateway; None where there is no governance. Raises as `Pipeline.authorised`."""
         return await self.pipeline.authorised(self.shown(exchange), exchange.client)
+
+    def refused(
+        self, problem: DragomanError, exchange: Exchange, identity: bytes, operation: str, *, call: Call | None = None
+    ) -> None:
+        """Whoever watches is told."""
+        self.pipeline.refused(problem, exchange, identity, operation, NAME, call=call)
+
+    def respond_error(self, problem: DragomanError, exchange: Exchange, identity: bytes) -> None:
+        exchange.respond(status_of(problem), error_headers(problem, identity, None), encode_error(problem))
+
+    def refuse(self, problem: DragomanError, exchange: Exchange) -> None:
+        """A page is not shown."""
+        identity = request_id(exchange.header(b"x-request-id"))
+        self.refused(problem, exchange, identity, "page")
+        self.respond_error(problem, exchange, identity)
 
     def shown(self, exchange: Exchange) -> Lookup:
         """The request's headers with its key where the gateway looks for one: `ws-secret` goes before all others, as it always
@@ -110,21 +128,10 @@ class Page:
             found = self._function(self._face, exchange)
             status, value = found if isinstance(found, tuple) else await found
         except DragomanError as error:
-            refuse(exchange, error)
+            self._face.refuse(error, exchange)
         else:
             respond(exchange, status, value)
 
 
 def respond(exchange: Exchange, status: int, value: Any) -> None:
     exchange.respond(status, JSON_HEADERS, json.encode(value))
-
-
-def refuse(exchange: Exchange, error: DragomanError) -> None:
-    exchange.respond(status_of(error), JSON_HEADERS + wait_headers(error), encode_error(error))
-
-
-def wait_headers(error: DragomanError) -> Headers:
-    wait = getattr(error, "retry_after", None)
-    if wait is None and isinstance(error, RateLimitExceededError):
-        wait = 1.0
-    return [] if wait is None else [(b"retry-after", b"%d" % max(1, math.ceil(wait)))]

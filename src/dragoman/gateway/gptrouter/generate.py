@@ -32,9 +32,10 @@ from dragoman.gateway.gptrouter.face import Face
 from dragoman.gateway.gptrouter.governed import Said, admit
 from dragoman.gateway.gptrouter.plan import Planned, plan
 from dragoman.gateway.gptrouter.trail import answered_by, source, trail
-from dragoman.gateway.pipeline import Answering, Route, cancel_on_disconnect
+from dragoman.gateway.pipeline import Answering, Route
 from dragoman.gateway.relay import Rewrite, push
 from dragoman.gateway.serving import JSON_HEADERS
+from dragoman.gateway.turn import Turn
 
 EVENTS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -94,36 +95,36 @@ class Generating(Answering):
         return face
 
     async def run(self) -> None:
+        with Turn(self._exchange, self._explained, self._end):
+            try:
+                await self._answered()
+            except asyncio.CancelledError:
+                if self._overdue is None:
+                    raise
+                raise self._overdue from None
+
+    async def _answered(self) -> None:
         face, exchange = self._face, self._exchange
-        cancel_on_disconnect(exchange)
-        try:
-            who = await face.authorised(exchange)
-            generation = await self._route.read(face, exchange)  # type: ignore[attr-defined]  # as above
-            planned = plan(generation, face.directory, face.pipeline.policy, face.options)
-            self._screening = face.pipeline.screening(planned.call, exchange, who)
+        who = await face.authorised(exchange)
+        generation = await self._route.read(face, exchange)  # type: ignore[attr-defined]  # as above
+        planned = plan(generation, face.directory, face.pipeline.policy, face.options)
+        self._screening = face.pipeline.screening(planned.call, exchange, who)
+        if self._screening is not None:
+            planned.need_one_conversation()
+        groups = [choice.found.group for choice in planned.choices]
+        await admit(face, exchange, planned.call, Said(who, self._identity, groups, planned.labels(generation.labels)))
+        self._planned, self._call = planned, planned.call
+        self._limit(planned)
+        async with self._screening or nullcontext():
             if self._screening is not None:
-                planned.need_one_conversation()
-            groups = [choice.found.group for choice in planned.choices]
-            await admit(face, exchange, planned.call, Said(who, self._identity, groups, generation.labels))
-            self._planned, self._call = planned, planned.call
-            self._limit(planned)
-            async with self._screening or nullcontext():
-                if self._screening is not None:
-                    await self._screening.before()
-                await (self._streamed(planned) if generation.stream else self._plain(planned))
-        except asyncio.CancelledError:
-            if self._overdue is None and not exchange.disconnected:
-                raise
-            if self._overdue is not None:
-                self._refuse(self._overdue)
-        except Exception as problem:
-            if not self._explained(problem):
-                raise
-        finally:
-            for timer in (self._deadline, self._pinger):
-                if timer is not None:
-                    timer.cancel()
-            self._settle()
+                await self._screening.before()
+            await (self._events(planned) if generation.stream else self._plain(planned))
+
+    def _end(self) -> None:
+        for timer in (self._deadline, self._pinger):
+            if timer is not None:
+                timer.cancel()
+        self._settle()
 
     async def _plain(self, planned: Planned) -> None:
         found: Answer = await self._run(answer(planned.call, perf_counter, time.time))
@@ -133,7 +134,7 @@ class Generating(Answering):
         headers = answer_headers(JSON_HEADERS, planned.call, found.prepared, self._identity, self._began)
         self._exchange.respond(200, headers, body)
 
-    async def _streamed(self, planned: Planned) -> None:
+    async def _events(self, planned: Planned) -> None:
         exchange = self._exchange
         self._ping_later()
         opened: OpenedStream = await self._run(open_stream(planned.call, perf_counter, time.time))

@@ -1,5 +1,5 @@
 """A call of this face before the gateway's governance: every candidate's model must be allowed, and the labels that
-clients send (tag, user, app, the prompt that was run) are what its ledger writes down.
+clients send (tag, user, app, conversation, the prompt that was run) are what its ledger writes down.
 
 Governance reads a path and headers of a request; it is given them in one spelling, with the labels where no header says
 otherwise. Called by whatever makes a call here, after its candidates are known and before anybody is asked.
@@ -15,6 +15,7 @@ from dragoman.engine.call import Call
 from dragoman.gateway.admission import END_USER, TAGS
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.gptrouter.face import Face
+from dragoman.gateway.subject import SESSION
 
 if TYPE_CHECKING:
     from dragoman.gateway.governance.identity import Identity
@@ -46,7 +47,7 @@ class _Told:
     def __init__(self, exchange: Exchange, labels: Labels) -> None:
         self.path = _BASE + exchange.path.rpartition(_BASE)[2]
         self.exchange = exchange
-        self._said = {TAGS: ",".join(tags(labels)), END_USER: labels.user}
+        self._said = {TAGS: ",".join(tags(labels)), END_USER: labels.user, SESSION: labels.history}
 
     def header(self, name: bytes) -> bytes | None:
         return self.exchange.header(name) or self._said.get(name, "").encode("latin-1", "backslashreplace") or None
@@ -56,8 +57,8 @@ class _Told:
 
 
 def tags(labels: Labels) -> list[str]:
-    """What the books group calls by. A conversation's id is none: there would be as many groups as conversations."""
-    found: list[Any] = [labels.tag, labels.app and f"app:{labels.app}", labels.prompt and f"prompt:{labels.prompt}"]
+    """What the books group calls by."""
+    found: list[Any] = [labels.tag, labels.app and f"app:{labels.app}", *(f"prompt:{name}" for name in labels.prompt)]
     given = labels.metadata.get("tags")
     found += given if isinstance(given, list) else [given]
     return [tag.replace(",", " ") for tag in found if isinstance(tag, str) and tag]

@@ -12,8 +12,8 @@ from typing import Any
 from dragoman.core.media import GeneratedImage
 from dragoman.dialects.gptrouter.requests import Candidate, read_labels, read_object
 from dragoman.dialects.openai_chat.reader import Fields, mismatch, refuse
-from dragoman.gateway.exchange import Exchange
-from dragoman.gateway.gptrouter.face import Answer, Face
+from dragoman.gateway.gptrouter.face import Answer
+from dragoman.gateway.gptrouter.visits import Visit
 from dragoman.gateway.gptrouter.whole import Answered, Asking, ask, found
 
 MAX_IMAGES = 10
@@ -22,8 +22,8 @@ _SEVERAL = frozenset({"dall-e-2", "gpt-image-1", "gpt-image-1-mini", "gpt-image-
 """Models that make n images in one call."""
 
 
-async def generate_image(face: Face, exchange: Exchange) -> Answer:
-    fields = read_object(exchange.body)
+async def generate_image(visit: Visit) -> Answer:
+    fields = read_object(visit.exchange.body)
     vendor, count = fields.need_text("imageVendor"), _count(fields)
     model = fields.text("model") or _DEFAULTS.get(vendor) or refuse("model", f"missing: {vendor[:60]!r} has no usual one")
     body: dict[str, Any] = {"prompt": fields.need_text("prompt")}
@@ -33,20 +33,20 @@ async def generate_image(face: Face, exchange: Exchange) -> Answer:
     steps = fields.integer("numInferenceSteps")
     if steps is not None:
         body["num_inference_steps"] = steps
-    places = found(face, (Candidate(provider=vendor, model=model),))
+    places = found(visit.face, (Candidate(provider=vendor, model=model),))
     calls = [{**body, "n": count}] if model in _SEVERAL else [body] * count
     labels = read_labels(fields)
-    answers = await _asked(face, exchange, [Asking("image", "openai_images", one, places, labels) for one in calls])
+    answers = await _asked(visit, [Asking("image", "openai_images", one, places, labels) for one in calls])
     images = [image for answer in answers for image in answer.response.images]
     shown = _artifacts(images) if vendor == "stable-diffusion" else [_image(image) for image in images]
     return 200, {"response": shown, "meta": _meta(answers)}
 
 
-async def _asked(face: Face, exchange: Exchange, calls: list[Asking]) -> list[Answered]:
+async def _asked(visit: Visit, calls: list[Asking]) -> list[Answered]:
     """All or none: the first failure ends the others, and is the answer."""
     try:
         async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(ask(face, exchange, one)) for one in calls]
+            asked = [group.create_task(ask(visit, one)) for one in calls]
     except ExceptionGroup as problems:
         raise problems.exceptions[0] from None
     return [task.result() for task in asked]
@@ -59,9 +59,9 @@ def _meta(answers: list[Answered]) -> dict[str, Any]:
     return told | {"cost": sum(costs)} if len(costs) == len(answers) else told
 
 
-async def edit_image(face: Face, exchange: Exchange) -> Answer:
+async def edit_image(visit: Visit) -> Answer:
     """`image` and `mask` are URLs, data: URLs or base64; both `url` and `b64_json` are always filled."""
-    fields = read_object(exchange.body)
+    fields = read_object(visit.exchange.body)
     model = fields.need_text("model")
     body: dict[str, Any] = {"prompt": fields.need_text("prompt"), "images": _references(fields)}
     mask = fields.text("mask")
@@ -77,9 +77,9 @@ async def edit_image(face: Face, exchange: Exchange) -> Answer:
         value = fields.any(theirs)
         if value is not None:
             body[ours] = value
-    provider = fields.text("imageVendor") or ("" if "/" in model or model in face.pipeline.policy.names else "dall-e")
-    places = found(face, (Candidate(provider=provider, model=model),))
-    answered = await ask(face, exchange, Asking("image_edit", "openai_image_edits", body, places, read_labels(fields)))
+    provider = fields.text("imageVendor") or ("" if "/" in model or model in visit.face.pipeline.policy.names else "dall-e")
+    places = found(visit.face, (Candidate(provider=provider, model=model),))
+    answered = await ask(visit, Asking("image_edit", "openai_image_edits", body, places, read_labels(fields)))
     return 200, {"response": {"data": [_both(image) for image in answered.response.images]}, "meta": _meta([answered])}
 
 

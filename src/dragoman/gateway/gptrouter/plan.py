@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from dragoman.core.chat import Warning
 from dragoman.dialects.gptrouter.params import ChatBody, Manner, chat_body
-from dragoman.dialects.gptrouter.requests import Candidate, Generation
+from dragoman.dialects.gptrouter.requests import Candidate, Generation, Labels
 from dragoman.dialects.openai_chat.reader import refuse
 from dragoman.engine.call import Call, CallOptions
 from dragoman.gateway.gptrouter.directory import Directory, Found
@@ -49,6 +49,10 @@ class Planned(Struct, frozen=True, kw_only=True):
                 refuse(
                     f"{choice.candidate.path}.promptParams", "differs from that of the first candidate, and guardrails read one"
                 )
+
+    def labels(self, told: Labels) -> Labels:
+        """What the request says of itself for the books, and what its first candidate's parameters say beside that."""
+        return told.completed(self.choices[0].body.labels)
 
     def manner(self, deployment: Deployment) -> Manner:
         return self.choice_of(deployment).body.manner

@@ -13,7 +13,7 @@ from random import Random
 from time import perf_counter
 
 from dragoman.core import json
-from dragoman.core.errors import DragomanError
+from dragoman.core.errors import DragomanError, Timeout
 from dragoman.engine.call import Call, CallOptions, Settlement
 from dragoman.engine.drive import adrive
 from dragoman.engine.flow import answer
@@ -100,12 +100,19 @@ class Probes:
         today = int(self._clock()) // _DAY
         if today != self._day:
             self._day, self._spent = today, 0
+        most = self._most(call)
+        return most is not None and self._spent + most <= self._cap
+
+    def _most(self, call: Call) -> int | None:
+        """What a probe may cost; None where nobody knows."""
         rates = self._prices.rates(call)
-        if rates is None:
-            return False
-        return self._spent + TOKENS * (rates.input + rates.output) // 1_000_000 <= self._cap
+        return None if rates is None else TOKENS * (rates.input + rates.output) // 1_000_000
 
     def _pay(self, call: Call) -> None:
+        """What its usage costs. Of one that is not told: the most, where there was an answer or may have been one."""
         usage = call.settlement.usage if call.settlement else None
         cost = price(call, usage) if usage is not None else None
-        self._spent += (cost.nano_dollars if cost else None) or 0
+        if cost is not None and cost.nano_dollars is not None:
+            self._spent += cost.nano_dollars
+        elif call.settlement is None or isinstance(call.settlement.error, Timeout | None):
+            self._spent += self._most(call) or 0

@@ -6,7 +6,7 @@ from the gateway's other faces.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -27,14 +27,14 @@ async def run(face: Face, exchange: Exchange) -> Generation:
     fields = read_object(exchange.body)
     data = fields.inner("data")
     prompt_id, label, version = data.need_text("promptId"), data.text("label"), data.integer("version")
-    prompt = await wanted(face.prompts, prompt_id, label=label, version=version, place="data")
+    prompt = await wanted(face.prompts, prompt_id, label=label, version=version, names=_NAMES)
     params = fill(prompt.prompt_params, data.mapping("inputData") or {}, "data.inputData")
     count, language, user = data.integer("n"), data.text("language"), data.text("userId")
     params |= {key: value for key, value in (("n", count), ("user", user)) if value}
     if not prompt.models:
         refuse("data.promptId", f"the prompt {prompt.title[:60]!r} names no models to ask")
     params = _speaking(params, language)
-    labels = replace(read_labels(fields), prompt=ledger_name(prompt))
+    labels = replace(read_labels(fields), prompt=ledger_names(prompt, label))
     return Generation(
         candidates=tuple(candidate(model, params, place) for place, model in enumerate(prompt.models)),
         stream=fields.flag("stream") or False,
@@ -43,7 +43,18 @@ async def run(face: Face, exchange: Exchange) -> Generation:
     )
 
 
-async def wanted(store: PromptStore, prompt_id: str, *, label: str | None, version: int | None, place: str) -> Prompt:
+class Names(NamedTuple):
+    """What a face calls the fields by which a prompt is chosen."""
+
+    id: str
+    version: str
+    label: str
+
+
+_NAMES = Names("data.promptId", "data.version", "data.label")
+
+
+async def wanted(store: PromptStore, prompt_id: str, *, label: str | None, version: int | None, names: Names) -> Prompt:
     """By its id; of a group by the version or label asked for, or else `production`, or else the newest."""
     prompt = await store.get(prompt_id)
     group = await store.versions(prompt.parent_prompt_id if prompt else prompt_id)
@@ -51,21 +62,22 @@ async def wanted(store: PromptStore, prompt_id: str, *, label: str | None, versi
     if version is not None:
         prompt = next((one for one in there if one.version_number == version), None)
         if prompt is None:
-            refuse(f"{place}.version", f"this prompt has no version {version}")
+            refuse(names.version, f"this prompt has no version {version}")
     elif label:
         prompt = next((one for one in there if label in one.labels), None)
         if prompt is None:
-            refuse(f"{place}.label", f"no version of this prompt is labelled {label[:60]!r}")
+            refuse(names.label, f"no version of this prompt is labelled {label[:60]!r}")
     elif prompt is None and there:
         prompt = next((one for one in there if PRODUCTION in one.labels), there[-1])
     if prompt is None or prompt.is_deleted:
-        refuse(f"{place}.promptId", f"no prompt has the id {prompt_id[:60]!r}")
+        refuse(names.id, f"no prompt has the id {prompt_id[:60]!r}")
     return prompt
 
 
-def ledger_name(prompt: Prompt) -> str:
-    """What stands in the books for it."""
-    return f"{prompt.parent_prompt_id}@{prompt.version_number}"
+def ledger_names(prompt: Prompt, label: str | None) -> tuple[str, ...]:
+    """What stands in the books for it: its version, and the label that was asked for."""
+    of = prompt.parent_prompt_id
+    return (f"{of}@{prompt.version_number}", *([f"{of}#{label}"] if label else ()))
 
 
 def candidate(model: str, params: dict[str, Any], place: int) -> Candidate:

@@ -2,29 +2,34 @@
 
     {"prompt_id": ID, "prompt_label"?: "production", "prompt_version"?: 3, "prompt_variables"?: {...}, "model"?, "messages"?}
 
-The fields are LiteLLM's, on chat completions, Responses and Messages alike. What the request says itself goes before what the
-prompt says; without a `model` it is the first of the prompt's. A request without `prompt_id` costs one look at its bytes.
+The fields are LiteLLM's, on chat completions, Responses, Messages and Gemini's route alike. What the request says itself goes
+before what the prompt says; without a `model` it is the first of the prompt's. A request without `prompt_id` costs one look at
+its bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dragoman.core import json
-from dragoman.core.errors import DragomanError
+from dragoman.dialects import registry
 from dragoman.dialects.openai_chat.reader import Fields, mismatch, refuse
 from dragoman.gateway import serving
 from dragoman.gateway.admission import TAGS
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.gptrouter.directory import Directory
-from dragoman.gateway.gptrouter.prompt_runs import candidate, ledger_name, wanted
+from dragoman.gateway.gptrouter.prompt_runs import Names, candidate, ledger_names, wanted
 from dragoman.gateway.gptrouter.prompt_store import Prompt, PromptStore
 from dragoman.gateway.gptrouter.templates import fill
 from dragoman.gateway.pipeline import Answering, Pipeline, Route
-from dragoman.gateway.subject import UNREADABLE
+from dragoman.gateway.subject import Subject, in_the_body, in_the_path
+
+if TYPE_CHECKING:
+    from dragoman.gateway.governance.identity import Identity
 
 _FIELDS = ("prompt_id", "prompt_label", "prompt_version", "prompt_variables")
+_NAMES = Names("prompt_id", "prompt_version", "prompt_label")
 _COMMON = ("temperature", "top_p", "max_tokens")
 
 Said = list[dict[str, Any]]
@@ -38,33 +43,36 @@ class Prompts(NamedTuple):
 
 
 def prompted_routes(pipeline: Pipeline, prompts: Callable[[], Prompts]) -> dict[tuple[str, bytes], serving.Route]:
-    """In place of the routes of these paths, with `/v1` and without. `prompts` is asked when a request names one."""
+    """In place of the routes of these paths. `prompts` is asked when a request names one."""
     table: dict[tuple[str, bytes], serving.Route] = {}
-    for path, operation, dialect in _PATHS:
-        handler = PromptedRoute(pipeline, operation, dialect, prompts)
-        route = serving.Route(handler, handler.encode_error)
-        table |= {("POST", b"/v1" + path): route, ("POST", path): route}
+    for paths, operation, dialect, subject in _PATHS:
+        handler = PromptedRoute(pipeline, operation, dialect, subject, prompts)
+        table |= {("POST", path): serving.Route(handler, handler.encode_error) for path in paths}
     return table
 
 
 _PATHS = (
-    (b"/chat/completions", "chat", "openai_chat"),
-    (b"/responses", "responses", "openai_responses"),
-    (b"/messages", "chat", "anthropic_messages"),
+    ((b"/v1/chat/completions", b"/chat/completions"), "chat", "openai_chat", in_the_body),
+    ((b"/v1/responses", b"/responses"), "responses", "openai_responses", in_the_body),
+    ((b"/v1/messages", b"/messages"), "chat", "anthropic_messages", in_the_body),
+    ((b"/v1beta/models/*", b"/v1/models/*"), "chat", "gemini", in_the_path),
 )
+_MODEL_IN_PATH = frozenset({"gemini"})
 
 
 class PromptedRoute(Route):
     """A route that takes `prompt_id` as well."""
 
-    def __init__(self, pipeline: Pipeline, operation: str, dialect: str, prompts: Callable[[], Prompts]) -> None:
-        super().__init__(pipeline, operation, dialect)
+    def __init__(
+        self, pipeline: Pipeline, operation: str, dialect: str, subject: Subject, prompts: Callable[[], Prompts]
+    ) -> None:
+        super().__init__(pipeline, operation, dialect, subject)
         self.prompts = prompts
 
     def __call__(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
         if b'"prompt_id"' not in exchange.body:
             return super().__call__(exchange)
-        return Prompting(self, exchange, self.prompts()).run()
+        return Prompting(self, exchange, self.prompts()).in_turn()
 
 
 class Prompting(Answering):
@@ -76,15 +84,10 @@ class Prompting(Answering):
         super().__init__(route, exchange)
         self._prompts = prompts
 
-    async def run(self) -> None:
-        exchange = self._exchange
-        try:
-            await self._route.pipeline.authorised(exchange.header, exchange.client)
-            await prepare(self._route.name, exchange, self._prompts)
-        except (DragomanError, *UNREADABLE) as problem:
-            self._explained(problem)
-        else:
-            await self._in_turn()
+    async def _authorised(self) -> Identity | None:
+        who = await super()._authorised()
+        await prepare(self._route.name, self._exchange, self._prompts)
+        return who
 
 
 async def prepare(dialect: str, exchange: Exchange, prompts: Prompts) -> None:
@@ -93,18 +96,13 @@ async def prepare(dialect: str, exchange: Exchange, prompts: Prompts) -> None:
     if type(body) is not dict or "prompt_id" not in body:
         return
     fields = Fields({key: body.pop(key) for key in _FIELDS if key in body}, "")
-    prompt = await wanted(
-        prompts.store,
-        fields.need_text("prompt_id"),
-        label=fields.text("prompt_label"),
-        version=fields.integer("prompt_version"),
-        place="prompt_id",
-    )
+    label, version = fields.text("prompt_label"), fields.integer("prompt_version")
+    prompt = await wanted(prompts.store, fields.need_text("prompt_id"), label=label, version=version, names=_NAMES)
     params = fill(prompt.prompt_params, fields.mapping("prompt_variables") or {}, "prompt_variables")
-    if not body.get("model"):
+    if not body.get("model") and dialect not in _MODEL_IN_PATH:
         body["model"] = _model(prompt, prompts.directory)
     exchange.body = json.encode(_JOINED[dialect](params, body))
-    _tag(exchange, body, f"prompt:{ledger_name(prompt)}")
+    _tag(exchange, body, [f"prompt:{name}" for name in ledger_names(prompt, label)])
 
 
 def _model(prompt: Prompt, directory: Directory) -> str:
@@ -113,14 +111,17 @@ def _model(prompt: Prompt, directory: Directory) -> str:
     return directory.find(candidate(prompt.models[0], {}, 0)).group
 
 
-def _tag(exchange: Exchange, body: dict[str, Any], name: str) -> None:
+def _tag(exchange: Exchange, body: dict[str, Any], names: list[str]) -> None:
     """Beside the request's own tags; a header goes before the body's."""
     own = exchange.header(TAGS)
     metadata = body.get("metadata")
     said = metadata.get("tags") if isinstance(metadata, dict) and own is None else None
-    tags = [tag.encode("latin-1", "backslashreplace") for tag in said or () if isinstance(tag, str)]
-    told = b",".join([*([own] if own else tags), name.encode()])
-    exchange.headers = [(key, value) for key, value in exchange.headers if key != TAGS] + [(TAGS, told)]
+    tags = [_header(tag) for tag in said or () if isinstance(tag, str)]
+    exchange.put_header(TAGS, b",".join([*([own] if own else tags), *(_header(name.replace(",", " ")) for name in names)]))
+
+
+def _header(text: str) -> bytes:
+    return text.encode("latin-1", "backslashreplace")
 
 
 # ------------------------------------------------------------------------------------------------- the words of each dialect
@@ -155,12 +156,26 @@ def _messages(params: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     rest = {key: params[key] for key in _COMMON if key in params}
     said = _conversation(params)
     told = [one["content"] for one in said if one.get("role") == "system" and one.get("content")]
-    own = body.get("system")
-    if told and own:
-        refuse("system", "stands beside the system message of the prompt: send one of them")
+    _one_system(told, body.get("system"), "system")
     system = {"system": _system(told)} if told else {}
     messages = [one for one in said if one.get("role") != "system"]
     return {**rest, **body, **system, "messages": [*messages, *_own(body, "messages")]}
+
+
+def _gemini(params: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """The prompt is a request of OpenAI's, which the dialects write in Gemini's words."""
+    asked = {**params, "model": "any", "messages": _conversation(params)}
+    asked.pop("prompt", None)
+    said = registry.get("gemini").encode_request(registry.get("openai_chat").decode_request(json.encode(asked))).body
+    _one_system(said.get("systemInstruction"), body.get("systemInstruction"), "systemInstruction")
+    contents = [*said["contents"], *_own(body, "contents")]
+    config = {**said.get("generationConfig", {}), **(body.get("generationConfig") or {})}
+    return {**said, **body, "contents": contents, **({"generationConfig": config} if config else {})}
+
+
+def _one_system(prompted: Any, own: Any, name: str) -> None:
+    if prompted and own:
+        refuse(name, "stands beside the system message of the prompt: send one of them")
 
 
 def _system(told: list[Any]) -> Any:
@@ -174,4 +189,5 @@ _JOINED: dict[str, Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]] =
     "openai_chat": _chat,
     "openai_responses": _responses,
     "anthropic_messages": _messages,
+    "gemini": _gemini,
 }

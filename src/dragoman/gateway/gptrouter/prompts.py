@@ -22,6 +22,7 @@ from dragoman.gateway.gptrouter.face import Answer, Face
 from dragoman.gateway.gptrouter.health import iso
 from dragoman.gateway.gptrouter.prompt_runs import is_uuid
 from dragoman.gateway.gptrouter.prompt_store import Prompt
+from dragoman.gateway.gptrouter.visits import Visit
 from dragoman.gateway.gptrouter.whole import Asking, ask, found
 
 NOT_FOUND: Answer = (404, {"message": "Prompt not found"})
@@ -113,25 +114,25 @@ async def delete_prompt(face: Face, exchange: Exchange) -> Answer:
     return 200, {"message": "Prompt deleted Successfully"}
 
 
-async def optimize(face: Face, exchange: Exchange) -> Answer:
+async def optimize(visit: Visit) -> Answer:
     """The texts of the messages, each rewritten by the model that the configuration names."""
-    messages = read_object(exchange.body).items("messages")
+    messages = read_object(visit.exchange.body).items("messages")
     if not messages:
         mismatch("messages", "an array of messages", None)
-    if not face.settings.optimizer:
+    if not visit.face.settings.optimizer:
         raise BadRequestError("no model is configured to rewrite prompts: name one as `optimizer`")
     if len(messages) > MAX_OPTIMIZED:
         refuse("messages", f"expected at most {MAX_OPTIMIZED}, found {len(messages)}")
-    return 200, [await _rewritten(face, exchange, message, place) for place, message in enumerate(messages)]
+    return 200, [await _rewritten(visit, message, place) for place, message in enumerate(messages)]
 
 
-async def _rewritten(face: Face, exchange: Exchange, message: Any, place: int) -> Any:
+async def _rewritten(visit: Visit, message: Any, place: int) -> Any:
     text = Fields(message, f"messages[{place}]").any("content")
     if not isinstance(text, str) or not text:
         return message
     asked = [{"role": "system", "content": _TASK}, {"role": "user", "content": text}]
-    places = found(face, (Candidate(model=face.settings.optimizer),))
-    answered = (await ask(face, exchange, Asking("chat", "openai_chat", {"messages": asked}, places))).response
+    places = found(visit.face, (Candidate(model=visit.face.settings.optimizer),))
+    answered = (await ask(visit, Asking("chat", "openai_chat", {"messages": asked}, places))).response
     parts = answered.choices[0].parts if answered.choices else ()
     return {**message, "content": "".join(getattr(part, "text", "") for part in parts if type(part).__name__ == "TextPart")}
 

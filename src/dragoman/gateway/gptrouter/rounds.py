@@ -20,8 +20,10 @@ from dragoman.router.retry import Budget, RetryPolicy, back_off
 class Rounds:
     """`begin` begins a round's session; `retries` further attempts after the first round. Nothing is hedged."""
 
+    begun = False
     hedging = False
     continuation = None
+    throughput_guard = None
 
     def __init__(
         self, begin: Callable[[], Sessionlike], budget: Budget, retry: RetryPolicy, *, retries: int, rng: Random

@@ -20,10 +20,11 @@ from dragoman.gateway.exchange import Exchange, Handler
 from dragoman.gateway.gptrouter import decisions, embeddings, images, openapi, prompt_runs, prompts, reading, status
 from dragoman.gateway.gptrouter.accounts import Account, Accounts
 from dragoman.gateway.gptrouter.directory import Directory
-from dragoman.gateway.gptrouter.face import Answer, Face, Page, Settings, may_manage, may_see_all, refuse, respond
+from dragoman.gateway.gptrouter.face import Answer, Face, Page, Settings, may_manage, may_see_all, respond
 from dragoman.gateway.gptrouter.generate import GenerateRoute, write_text
 from dragoman.gateway.gptrouter.health import History, iso, span
 from dragoman.gateway.gptrouter.prompt_store import MemoryPrompts, PromptStore
+from dragoman.gateway.gptrouter.visits import Calling
 from dragoman.gateway.pipeline import Pipeline
 from dragoman.gateway.serving import JSON_HEADERS, Route
 
@@ -78,24 +79,24 @@ def _watched(pipeline: Pipeline) -> History:
 
 def _table(face: Face) -> dict[tuple[str, str], Handler]:
     """Patterns, which end in `*`, are tried in this order."""
-    page = partial(Page, face)
+    page, calling = partial(Page, face), partial(Calling, face)
     table: dict[tuple[str, str], Handler] = {
         ("GET", "/provider/all"): page(_providers),
         ("GET", "/model/all"): page(_models),
         ("POST", "/generate"): GenerateRoute(face, reading.read_plain),
         ("POST", "/generate/prompt"): GenerateRoute(face, prompt_runs.run),
         ("POST", "/generate/image"): GenerateRoute(face, reading.read_vision, write_text),
-        ("POST", "/generate/generate-image"): page(images.generate_image),
-        ("POST", "/generate/edit-image"): page(images.edit_image),
-        ("POST", "/generate/embeddings"): page(embeddings.embeddings),
-        ("POST", "/generate/embeddings-v2"): page(embeddings.embeddings_v2),
-        ("POST", "/generate/system-one"): page(decisions.system_one),
+        ("POST", "/generate/generate-image"): calling("image", images.generate_image),
+        ("POST", "/generate/edit-image"): calling("image_edit", images.edit_image),
+        ("POST", "/generate/embeddings"): calling("embedding", embeddings.embeddings),
+        ("POST", "/generate/embeddings-v2"): calling("embedding", embeddings.embeddings_v2),
+        ("POST", "/generate/system-one"): calling("decision", decisions.system_one),
         ("GET", "/healthcheck"): page(_health),
         ("POST", "/healthcheck"): page(_health_rows),
         ("GET", "/model-usage/model"): page(_usage, permit=may_see_all),
         ("GET", "/prompt/all"): page(prompts.all_prompts),
         ("POST", "/prompt"): page(prompts.create_prompt, permit=may_manage),
-        ("POST", "/prompt/optimize"): page(prompts.optimize),
+        ("POST", "/prompt/optimize"): calling("chat", prompts.optimize),
         ("POST", "/user/login"): page(_login, permit=None),
         ("GET", "/model/*"): page(_model),
         ("GET", "/prompt/*"): page(prompts.one_prompt),
@@ -117,7 +118,7 @@ class StatusPage:
             if self._face.settings.status != "public":
                 await self._face.authorised(exchange)
         except DragomanError as error:
-            refuse(exchange, error)
+            self._face.refuse(error, exchange)
         else:
             kind, body = self._write(self._face.history, exchange)
             exchange.respond(200, [(b"content-type", kind), (b"cache-control", b"no-cache"), *_SAFE], body)

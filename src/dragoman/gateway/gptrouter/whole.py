@@ -1,7 +1,4 @@
-"""Calls of the face that are answered whole and written by hand: embeddings, images, decisions, the optimizer of prompts.
-
-The engine asks, in the order of the candidates. A client that leaves ends its call, and every call settles.
-"""
+"""A call of a visit: embeddings, images, decisions, the optimizer of prompts. The engine asks, in the candidates' order."""
 
 from __future__ import annotations
 
@@ -10,20 +7,19 @@ from collections.abc import Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dragoman.core.errors import DragomanError
 from dragoman.dialects.gptrouter.requests import Candidate, Labels
-from dragoman.engine.call import Call, Settlement
+from dragoman.engine.call import Call
 from dragoman.engine.drive import adrive
 from dragoman.engine.flow import Answer as FlowAnswer
 from dragoman.engine.flow import answer
 from dragoman.engine.price import price
-from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.gptrouter.directory import Found
 from dragoman.gateway.gptrouter.face import Face
 from dragoman.gateway.gptrouter.governed import Said, admit
 from dragoman.gateway.gptrouter.routing import Place, Wish, make_call
 from dragoman.gateway.gptrouter.trail import answered_by
-from dragoman.gateway.pipeline import cancel_on_disconnect
-from dragoman.gateway.request_ids import request_id
+from dragoman.gateway.gptrouter.visits import Visit
 from dragoman.transport.base import AsyncTransport
 
 if TYPE_CHECKING:
@@ -52,19 +48,22 @@ class Asking(NamedTuple):
     labels: Labels = Labels()
 
 
-async def ask(face: Face, exchange: Exchange, asking: Asking) -> Answered:
+async def ask(visit: Visit, asking: Asking) -> Answered:
     """Raises a DragomanError."""
+    face = visit.face
     places = tuple(Place(found=place, body=asking.body) for place in asking.places)
     wish = Wish(operation=asking.operation, dialect=asking.dialect, places=places)
     call = make_call(wish, face.pipeline.policy, face.options)
-    cancel_on_disconnect(exchange)
-    who, identity = await face.authorised(exchange), request_id(exchange.header(b"x-request-id"))
-    guards = face.pipeline.screening(call, exchange, who)
-    await admit(face, exchange, call, Said(who, identity, [place.group for place in asking.places], asking.labels))
+    visit.calls.append(call)
+    said = Said(visit.who, visit.identity, [place.group for place in asking.places], asking.labels)
     try:
+        guards = face.pipeline.screening(call, visit.exchange, visit.who)
+        await admit(face, visit.exchange, call, said)
         answered = await _answered(call, face.pipeline.transport, guards)
-    finally:
-        call.settle(Settlement(cancelled=True))
+    except DragomanError as problem:
+        visit.refused(problem, call)
+        raise
+    visit.prepared = answered.prepared
     asked = answered_by(call).id
     by = next(place for place in asking.places if any(one.id == asked for one in place.deployments))
     cost = price(call, answered.usage)

@@ -49,15 +49,17 @@ class Asked:
         self.services = services
         self.warnings: list[Warning] = []
 
-    async def asking(self, terms: Terms, work: Coroutine[Any, Any, Any], otherwise: Any) -> Any:
-        """What a guard says. One that cannot say anything refuses, or lets pass what it was shown."""
+    async def asking(self, terms: Terms, where: str, work: Coroutine[Any, Any, Any], otherwise: Any) -> Any:
+        """What a guard says of the request or the answer (`where`). One that cannot say anything refuses, or lets pass what it
+        was shown.
+        """
         try:
             return await work
         except GuardrailRejectedError:
             raise
         except Exception as problem:
             if terms.on_failure == "closed":
-                raise undecided(terms, problem) from problem
+                raise undecided(terms, where, problem) from problem
             logger.warning("The guardrail %s could not decide: %s", terms.name, problem)
             self.mark(terms, "not checked")
             return otherwise
@@ -98,7 +100,7 @@ class Guard:
                 assembly.add(event)
             held += batch
         whole = assembly.response()
-        made = await asked.asking(self.terms, self.response(whole, asked), whole)
+        made = await asked.asking(self.terms, "answer", self.response(whole, asked), whole)
         yield held if made is whole else list(unfold(made))
 
     def found(self, reason: str, where: str, asked: Asked) -> None:
@@ -113,10 +115,10 @@ def rejected(terms: Terms, where: str, reason: str) -> GuardrailRejectedError:
     return GuardrailRejectedError(f"the guardrail {terms.name!r} rejected the {where}: {reason}")
 
 
-def undecided(terms: Terms, problem: Exception) -> GuardrailRejectedError:
-    """What a guard could not do is no fault of the request."""
+def undecided(terms: Terms, where: str, problem: Exception) -> GuardrailRejectedError:
+    """What a guard could not do is no fault of what it was shown."""
     logger.warning("The guardrail %s could not decide: %s: %s", terms.name, type(problem).__name__, problem)
-    error = rejected(terms, "request", "it cannot be checked at the moment; try again later")
+    error = rejected(terms, where, "it cannot be checked at the moment; try again later")
     error.status_code = 503
     return error
 

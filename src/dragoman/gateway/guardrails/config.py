@@ -27,6 +27,7 @@ from dragoman.gateway.guardrails.callout import CalloutGuard
 from dragoman.gateway.guardrails.custom import CustomGuard
 from dragoman.gateway.guardrails.judges import InjectionGuard, ModelJudge, SchemaGuard, TopicsGuard, validator
 from dragoman.gateway.guardrails.pii import PII
+from dragoman.gateway.guardrails.presidio import InProcess, PresidioGuard, Service, Wanted
 from dragoman.gateway.guardrails.secrets import RANDOM, SECRETS
 from dragoman.gateway.guardrails.span_guard import SpanGuard
 from dragoman.gateway.guardrails.spans import Pattern
@@ -156,14 +157,42 @@ class HttpEntry(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeout: _Seconds = 5.0
 
     def guard(self) -> Guard:
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-            raise ConfigurationError("url: expected http:// or https:// with a host, and no name or password in it")
-        try:
-            check_headers(tuple(self.headers.items()))
-        except ValueError as problem:
-            raise ConfigurationError(f"headers: {problem}") from None
+        _check_address(self.url, self.headers)
         return CalloutGuard(self.terms(), url=self.url, headers=self.headers, seconds=self.timeout)
+
+
+class PresidioEntry(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Either `url`, of Presidio's analyzer service, with `headers` and `timeout` (seconds); or in this process `model` or
+    `nlp`: see `presidio`. `entities`: Presidio's names of what is looked for, all without it; `score`: how sure it must be.
+    """
+
+    url: _Text | None = None
+    headers: dict[_Text, str] = {}
+    timeout: _Seconds = 5.0
+    model: _Text | None = None
+    nlp: dict[str, Any] | None = None
+    entities: tuple[_Text, ...] = ()
+    score: Annotated[float, Meta(ge=0, le=1)] = 0.4
+    language: Annotated[str, Meta(pattern="^[a-z]{2,3}$")] = "en"
+
+    def guard(self) -> Guard:
+        wanted = Wanted(entities=self.entities, score=self.score, language=self.language)
+        if sum(given is not None for given in (self.url, self.model, self.nlp)) != 1:
+            raise ConfigurationError("expected one of url, model and nlp; model: patterns needs no model")
+        if self.url is None:
+            return PresidioGuard(self.terms(), InProcess(wanted, model=self.model, nlp=self.nlp))
+        _check_address(self.url, self.headers)
+        return PresidioGuard(self.terms(), Service(wanted, url=self.url, headers=self.headers, seconds=self.timeout))
+
+
+def _check_address(url: str, headers: dict[str, str]) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise ConfigurationError("url: expected http:// or https:// with a host, and no name or password in it")
+    try:
+        check_headers(tuple(headers.items()))
+    except ValueError as problem:
+        raise ConfigurationError(f"headers: {problem}") from None
 
 
 class PythonEntry(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,6 +216,7 @@ class PythonEntry(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
 _ENTRIES: dict[str, type[Entry]] = {
     "regex": RegexEntry,
     "pii": PiiEntry,
+    "presidio": PresidioEntry,
     "secrets": SecretsEntry,
     "injection": InjectionEntry,
     "topics": TopicsEntry,
@@ -195,7 +225,7 @@ _ENTRIES: dict[str, type[Entry]] = {
     "http": HttpEntry,
     "python": PythonEntry,
 }
-_MASKING = frozenset({"regex", "pii", "secrets"})
+_MASKING = frozenset({"regex", "pii", "presidio", "secrets"})
 _OF_ITS_OWN = frozenset({"http", "python"})
 """Whose guards say themselves what is to be done."""
 
@@ -224,8 +254,9 @@ def checked(document: Document, value: Any, at: str) -> Entry:
     try:
         entry.guard()
     except ConfigurationError as problem:
-        key, found, _ = problem.message.partition(":")
-        raise document.error(f"{at}.{key}" if found and re.fullmatch(r"[\w.-]+", key) else at, problem.message) from None
+        key, _, rest = problem.message.partition(": ")
+        named = bool(rest) and re.fullmatch(r"[\w.-]+", key) is not None
+        raise document.error(f"{at}.{key}" if named else at, rest if named else problem.message) from None
     return entry
 
 

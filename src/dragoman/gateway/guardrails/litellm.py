@@ -4,7 +4,8 @@
       - guardrail_name: hide
         litellm_params: {guardrail: hide-secrets, mode: pre_call, default_on: true}
 
-`presidio` becomes our patterns of personal data, for the entities that have one. Called by `litellm_config`.
+`presidio` is Presidio's service where its address is given, and else our patterns of personal data, for the entities that have
+one. Its anonymizer is not asked: what was found is masked here. Called by `litellm_config`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _ENTITIES = {
     "PHONE_NUMBER": "phone",
     "IP_ADDRESS": "ip",
 }
-_KNOWN = frozenset({"guardrail", "mode", "default_on", "pii_entities_config"})
+_KNOWN = frozenset({"guardrail", "mode", "default_on"})
+_ANALYZER = "presidio_analyzer_api_base"
+_OF_PRESIDIO = frozenset({_ANALYZER, "presidio_anonymizer_api_base", "presidio_language", "pii_entities_config"})
 
 
 def read(document: Document, values: Any) -> tuple[Entry, ...]:
@@ -52,8 +55,11 @@ def _entries(document: Document, value: Any, at: str) -> list[dict[str, Any]]:
         "default": params.get("default_on", False),
     }
     options = {name: held for name, held in params.items() if name not in _KNOWN}
+    known = {"presidio": _OF_PRESIDIO, "hide-secrets": frozenset[str]()}.get(kind if isinstance(kind, str) else "")
+    for name in options.keys() - known if known is not None else ():
+        raise document.error(f"{at}.litellm_params.{name}", f"this is not served of {kind}")
     if kind == "presidio":
-        return _presidio(document, params.get("pii_entities_config") or {}, common, at)
+        return _presidio(document, params, common, at)
     if kind == "hide-secrets":
         return [{**common, "use": "secrets", "action": "mask"}]
     if isinstance(kind, str) and "." in kind:
@@ -71,22 +77,33 @@ def _stages(document: Document, mode: Any, at: str) -> list[str]:
     return [_STAGES[name] for name in modes]
 
 
-def _presidio(document: Document, entities: Any, common: dict[str, Any], at: str) -> list[dict[str, Any]]:
+def _presidio(document: Document, params: Mapping[str, Any], common: dict[str, Any], at: str) -> list[dict[str, Any]]:
     """One entry that masks, and one that blocks, as far as the entities ask for it."""
     place = f"{at}.litellm_params.pii_entities_config"
+    entities, url = params.get("pii_entities_config") or {}, params.get(_ANALYZER)
     if not isinstance(entities, Mapping):
         raise document.error(place, "expected entities, each with MASK or BLOCK")
     kinds: dict[str, list[str]] = {"mask": [], "block": []}
     for name, action in entities.items():
-        if name not in _ENTITIES or str(action).lower() not in kinds:
-            raise document.error(f"{place}.{name}", f"expected MASK or BLOCK for one of {', '.join(_ENTITIES)}")
-        kinds[str(action).lower()].append(_ENTITIES[name])
+        if (url is None and name not in _ENTITIES) or str(action).lower() not in kinds:
+            raise document.error(
+                f"{place}.{name}",
+                f"expected MASK or BLOCK for one of {', '.join(_ENTITIES)}; for others give {_ANALYZER}",
+            )
+        kinds[str(action).lower()].append(name if url is not None else _ENTITIES[name])
+    if not entities and url is not None:
+        return [_served(common, params, "mask", [])]
     if not entities:
         kinds["mask"] = list(_ENTITIES.values())
     both = all(kinds.values())
     names = {action: f"{common['name']}-{action}" if both else common["name"] for action in kinds}
-    return [
-        {**common, "use": "pii", "name": names[action], "action": action, "kinds": held}
-        for action, held in kinds.items()
-        if held
-    ]
+    wanted = [({**common, "name": names[action]}, action, held) for action, held in kinds.items() if held]
+    if url is not None:
+        return [_served(named, params, action, held) for named, action, held in wanted]
+    return [{**named, "use": "pii", "action": action, "kinds": held} for named, action, held in wanted]
+
+
+def _served(common: dict[str, Any], params: Mapping[str, Any], action: str, entities: list[str]) -> dict[str, Any]:
+    """An entry that asks Presidio's service."""
+    language = {"language": params["presidio_language"]} if params.get("presidio_language") else {}
+    return {**common, **language, "use": "presidio", "url": params[_ANALYZER], "action": action, "entities": entities}

@@ -60,13 +60,13 @@ class Guardrails:
         Raises BadRequestError for a name that nothing has.
         """
         wanted = self._named(call, exchange) | _of_scopes(who)
-        names = {call.model, *(deployment.group for deployment in call.deployments)}  # an alias is no way around
+        names = {call.model, call.asked, *(deployment.group for deployment in call.deployments)}  # an alias is no way around
         held = [guard for guard in self._guards if _holds(guard.terms, names, wanted)]
         return Screening(held, call, self._services) if held else None
 
     def _named(self, call: Call, exchange: Exchange) -> set[str]:
         names = [name.strip() for name in (exchange.header(HEADER) or b"").decode("latin-1").split(",") if name.strip()]
-        if call.content_type == "application/json" and FIELD in call.envelope:
+        if call.in_json and FIELD in call.envelope:
             names += _checked(json.decode(call.envelope.pop(FIELD)))
             call.body = json.encode(call.envelope)
         for name in names:
@@ -133,7 +133,7 @@ class Screening:
         call = self._call
         request = call.request
         for guard in guards:
-            request = await self._asked.asking(guard.terms, guard.request(request, self._asked, "before"), request)
+            request = await self._asked.asking(guard.terms, "request", guard.request(request, self._asked, "before"), request)
         if request is not call.request:
             call.rewrite(request)
 
@@ -143,7 +143,8 @@ class Screening:
         if not guards:
             return await work
         request = self._call.request
-        checks = [self._asked.asking(guard.terms, guard.request(request, self._asked, "during"), request) for guard in guards]
+        asked = self._asked
+        checks = [asked.asking(guard.terms, "request", guard.request(request, asked, "during"), request) for guard in guards]
         return await _both(work, checks)
 
     async def after(self, found: Answer) -> Answer:
@@ -151,7 +152,7 @@ class Screening:
         response = found.response
         if response is not None:
             for guard in self._at["after"]:
-                response = await self._asked.asking(guard.terms, guard.response(response, self._asked), response)
+                response = await self._asked.asking(guard.terms, "answer", guard.response(response, self._asked), response)
         self._response = response
         self._warn()
         return found if response is found.response else msgspec.structs.replace(found, response=response)
@@ -201,7 +202,7 @@ class Screening:
         except (GuardrailRejectedError, StreamInterruptedError):
             raise
         except Exception as problem:
-            raise undecided(guard.terms, problem) from problem
+            raise undecided(guard.terms, "answer", problem) from problem
 
     def _warn(self) -> None:
         warnings = self._asked.warnings

@@ -30,7 +30,7 @@ Edit = Callable[[Text], str]
 _NO_TEXT = frozenset(
     """
     cache_control code created data detail dialect effort embeddings encoding_format encrypted_content end_index file
-    file_id filename finish finishes id index kind language logprobs media_type metadata mode model native object
+    file_id filename finish finishes id image_base64 index kind language logprobs media_type metadata mode model native object
     operation output_format quality redacted response_format_type role service_tier signature size start_index status stop
     system_fingerprint thoughtSignature tool_call_id tool_use_id type url usage user vector voice
     """.split()

@@ -1,11 +1,12 @@
 """Alerts to a webhook and to Slack: deployments that go out and come back, budgets, many errors, a ledger that lags.
 
 What happens is gathered and sent together, at most once in `every` seconds. Requests go to the two configured addresses and
-nowhere else, and no redirect is followed. What could not be sent is tried again with the next message.
+nowhere else, and no redirect is followed. What one of them did not take is tried again there with the next message.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,53 @@ class Alert(Struct, frozen=True, kw_only=True):
     message: str
 
 
+class Address:
+    """Where alerts go. What it has not taken comes with its next message, `every` seconds later. `write`: alerts, and how many
+    more there were, as it wants them.
+    """
+
+    def __init__(self, url: str, write: Callable[[list[Alert], int], Any], every: float) -> None:
+        self._url = url
+        self._write = write
+        self._every = every
+        self._next = 0.0
+        self._pending: dict[tuple[str, str], Alert] = {}
+        self._dropped = 0
+
+    def note(self, alert: Alert) -> None:
+        place = (alert.kind, alert.subject)
+        if len(self._pending) >= MOST and place not in self._pending:
+            self._dropped += 1
+        else:
+            self._pending[place] = alert
+
+    async def send(self, transport: AsyncTransport, now: float) -> None:
+        """If there is something, and it is time. `now`: monotonic seconds."""
+        if not self._pending or now < self._next:
+            return
+        self._next = now + self._every
+        alerts, dropped = list(self._pending.values()), self._dropped
+        if not await self._post(transport, self._write(alerts, dropped)):
+            return
+        self._dropped -= dropped
+        for alert in alerts:
+            if self._pending.get((alert.kind, alert.subject)) is alert:
+                del self._pending[alert.kind, alert.subject]
+
+    async def _post(self, transport: AsyncTransport, body: Any) -> bool:
+        """The address may be a secret, so it is not told."""
+        headers = (("content-type", "application/json"),)
+        request = HttpRequest(method="POST", url=self._url, headers=headers, body=json.encode(body))
+        try:
+            status = (await transport.send(request, _PATIENCE)).status
+        except TransportFailure as failure:
+            logger.warning("An alert could not be sent: %s", failure.kind)
+            return False
+        if status >= 300:
+            logger.warning("An alert was not taken: status %d", status)
+        return bool(status < 300)
+
+
 class Alerts:
     """`turn` is called once a second. `waiting`: how many rows the ledger has that the database has not."""
 
@@ -46,12 +94,11 @@ class Alerts:
         self._policy = policy
         self._transport = transport
         self._waiting = waiting
-        self._pending: dict[tuple[str, str], Alert] = {}
-        self._dropped = 0
+        ways = ((entry.webhook, _for_webhook), (entry.slack, _for_slack))
+        self._addresses = [Address(url, write, entry.every) for url, write in ways if url is not None]
         self._out: dict[str, str] = {}
         self._requests = self._errors = 0
         self._next_rate: float | None = None
-        self._next_message = 0.0
         self._lagging = False
 
     def __call__(self, ended: Ended) -> None:
@@ -71,15 +118,12 @@ class Alerts:
         self._look_at_deployments(now)
         self._look_at_errors(now)
         self._look_at_ledger()
-        if self._pending and now >= self._next_message:
-            self._next_message = now + self._entry.every
-            await self._send(list(self._pending.values()))
+        await asyncio.gather(*(address.send(self._transport, now) for address in self._addresses))
 
     def _note(self, kind: str, subject: str, message: str) -> None:
-        if len(self._pending) >= MOST and (kind, subject) not in self._pending:
-            self._dropped += 1
-        else:
-            self._pending[kind, subject] = Alert(kind=kind, subject=subject, message=message)
+        alert = Alert(kind=kind, subject=subject, message=message)
+        for address in self._addresses:
+            address.note(alert)
 
     def _look_at_deployments(self, now: float) -> None:
         """What a provider asked to wait for is no ejection."""
@@ -112,31 +156,13 @@ class Alerts:
             self._note("ledger", "database", f"{rows} rows wait for the database")
         self._lagging = lagging
 
-    async def _send(self, alerts: list[Alert]) -> None:
-        dropped = self._dropped
-        bodies = {
-            self._entry.webhook: {"source": "dragoman", "alerts": alerts, "dropped": dropped},
-            self._entry.slack: {"text": _text(alerts, dropped)},
-        }
-        sent = [await self._post(url, body) for url, body in bodies.items() if url is not None]
-        if any(sent) or not sent:
-            self._dropped -= dropped
-            for alert in alerts:
-                if self._pending.get((alert.kind, alert.subject)) is alert:
-                    del self._pending[alert.kind, alert.subject]
 
-    async def _post(self, url: str, body: Any) -> bool:
-        """The address may be a secret, so it is not told."""
-        headers = (("content-type", "application/json"),)
-        request = HttpRequest(method="POST", url=url, headers=headers, body=json.encode(body))
-        try:
-            status = (await self._transport.send(request, _PATIENCE)).status
-        except TransportFailure as failure:
-            logger.warning("An alert could not be sent: %s", failure.kind)
-            return False
-        if status >= 300:
-            logger.warning("An alert was not taken: status %d", status)
-        return status < 300
+def _for_webhook(alerts: list[Alert], dropped: int) -> Any:
+    return {"source": "dragoman", "alerts": alerts, "dropped": dropped}
+
+
+def _for_slack(alerts: list[Alert], dropped: int) -> Any:
+    return {"text": _text(alerts, dropped)}
 
 
 def _text(alerts: list[Alert], dropped: int) -> str:

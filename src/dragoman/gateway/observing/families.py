@@ -61,6 +61,16 @@ CACHE = Family(
     help="Requests that looked for a kept answer: hit, miss or partial",
     labels=("model", "status"),
 )
+CACHE_CHECKS = Family(
+    name="dragoman_cache_checks",
+    help="Semantic hits at which the provider was asked as well, by whether it said nearly the same",
+    labels=("agreed",),
+)
+STAND_INS = Family(
+    name="dragoman_stand_ins",
+    help="Requests that a cheaper model answered because a budget is nearly spent",
+    labels=("asked", "model"),
+)
 KEY_REQUESTS = Family(name="dragoman_key_requests", help="Requests by virtual key", labels=("key",))
 KEY_TOKENS = Family(name="dragoman_key_tokens", help="Tokens by virtual key", labels=("key",))
 
@@ -108,6 +118,8 @@ COUNTED = (
     SPEND,
     REFUSALS,
     CACHE,
+    CACHE_CHECKS,
+    STAND_INS,
     KEY_REQUESTS,
     KEY_TOKENS,
 )

@@ -48,7 +48,13 @@ class Redaction(logging.Filter):
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
-        known = sorted({re.escape(secret) for secret in secrets if len(secret) >= SHORTEST}, key=len, reverse=True)
+        self._known: set[str] = set()
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """From now on these as well."""
+        self._known.update(secret for secret in secrets if len(secret) >= SHORTEST)
+        known = sorted(map(re.escape, self._known), key=len, reverse=True)
         self._pattern = re.compile("|".join((*known, *_LOOKS_SECRET)))
 
     def clean(self, text: str) -> str:
@@ -60,6 +66,14 @@ class Redaction(logging.Filter):
             record.exc_text = self.clean(_formatter.formatException(record.exc_info))
             record.exc_info = None
         return True
+
+
+def learn(secrets: Iterable[str]) -> None:
+    """No message of ours shows these from now on."""
+    for handler in logging.getLogger(NAMES[0]).handlers:
+        for found in handler.filters:
+            if isinstance(found, Redaction):
+                found.learn(secrets)
 
 
 class JsonLines(logging.Formatter):

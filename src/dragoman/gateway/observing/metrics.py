@@ -16,7 +16,8 @@ from dragoman.catalog.cost import NANO, minute_of_day
 from dragoman.core.chat import Usage
 from dragoman.core.errors import GatewayError
 from dragoman.engine.call import Call
-from dragoman.engine.price import bill, record
+from dragoman.engine.pieces import pieces
+from dragoman.engine.price import bill, price, record
 from dragoman.engine.usage import less
 from dragoman.gateway.observing import families
 from dragoman.gateway.observing.series import Counter, Histogram, Labels, Tables, Values
@@ -47,8 +48,7 @@ class Metrics:
         self._under_way = requests
         self._by_key = by_key
         self._known: set[str] = set()
-        self._models = frozenset(pipeline.policy.names)
-        self._deployments = frozenset(deployment.id for deployment in pipeline.policy.deployments)
+        self.relisted()
         self._tokens: dict[str, _Tokens] = {}
         self._requests = Counter(families.REQUESTS)
         self._attempts = Counter(families.ATTEMPTS)
@@ -58,11 +58,18 @@ class Metrics:
         self._spend = Counter(families.SPEND)
         self._refusals = Counter(families.REFUSALS)
         self._cache = Counter(families.CACHE)
+        self._stand_ins = Counter(families.STAND_INS)
         self._key_requests = Counter(families.KEY_REQUESTS)
         self._key_tokens = Counter(families.KEY_TOKENS)
         self._duration = Histogram(families.DURATION)
         self._first = Histogram(families.FIRST_TOKEN)
         self._per_token = Histogram(families.PER_TOKEN)
+
+    def relisted(self) -> None:
+        """Tell apart what is served now; the rest is other."""
+        policy = self._pipeline.policy
+        self._models = frozenset(policy.names)
+        self._deployments = frozenset(deployment.id for deployment in policy.deployments)
 
     def __call__(self, ended: Ended) -> None:
         """A request has ended."""
@@ -78,6 +85,8 @@ class Metrics:
             return
         if call.lookup is not None and call.lookup.status:
             self._cache.add((model, call.lookup.status))
+        if call.asked:
+            self._stand_ins.add((call.asked if call.asked in self._models else OTHER, model))
         attempts = call.attempts
         for attempt in attempts:
             error = attempt.error
@@ -86,10 +95,24 @@ class Metrics:
         if len(attempts) > 1:
             self._count_moves(call, model)
         usage = None if call.settlement is None else call.settlement.usage
-        if usage is not None and attempts:
+        if attempts and pieces(call, usage):
+            cost = price(call, usage)
+            if cost is not None and cost.dollars is not None:
+                self._spend.add((self._deployment(attempts[-1].deployment),), cost.dollars)
+        elif usage is not None and attempts:
             self._count_parts(call, usage)
         if call.stream:
             self._time_stream(call, ended, model, usage)
+
+    def settled(self, call: Call) -> None:
+        """For the observers of calls: a batch has been settled, for which no request waits."""
+        usage = None if call.settlement is None else call.settlement.usage
+        if call.operation != "batch" or usage is None:
+            return
+        tokens, cost = self._tokens_of(call.attempts[-1].deployment), price(call, usage)
+        tokens.add(usage, billed=True)
+        if cost is not None and cost.dollars is not None:
+            self._spend.add((tokens.label,), cost.dollars)
 
     def tables(self) -> Tables:
         """Everything that is counted, for good."""
@@ -99,7 +122,16 @@ class Metrics:
         counted: Values = {
             (t.label, kind): [float(n)] for t in self._tokens.values() for kind, n in zip(KINDS, t.counts, strict=False) if n
         }
-        return {**found, families.TOKENS.name: counted}
+        return {**found, families.TOKENS.name: counted, **self._checks()}
+
+    def _checks(self) -> Tables:
+        """Whether the threshold of a semantic cache is right."""
+        caching = self._pipeline.caching
+        if caching is None or not caching.cache.counts.checked:
+            return {}
+        counts = caching.cache.counts
+        agreed = {"true": counts.agreed, "false": counts.checked - counts.agreed}
+        return {families.CACHE_CHECKS.name: {(said,): [float(number)] for said, number in agreed.items()}}
 
     def current(self) -> Tables:
         """What is so now."""
@@ -173,12 +205,16 @@ class Metrics:
         if left is not None:
             self._count_tokens(last, left)
 
-    def _count_tokens(self, deployment: Deployment, usage: Usage) -> None:
+    def _tokens_of(self, deployment: Deployment) -> _Tokens:
         tokens = self._tokens.get(deployment.id)
         if tokens is None:
             label = self._deployment(deployment)
             known = label if label == OTHER else deployment.id
             tokens = self._tokens.setdefault(known, _Tokens(label, None if label == OTHER else deployment))
+        return tokens
+
+    def _count_tokens(self, deployment: Deployment, usage: Usage) -> None:
+        tokens = self._tokens_of(deployment)
         tokens.add(usage)
         if not tokens.even:
             cost = bill(((deployment, None),), usage, minute=minute_of_day(time.time()))
@@ -207,8 +243,12 @@ class _Tokens:
         self._deployment = deployment
         self.even = deployment is not None and _even(deployment)
 
-    def add(self, usage: Usage) -> None:
-        self.counts = [held + more for held, more in zip(self.counts, _counts(usage), strict=True)]
+    def add(self, usage: Usage, *, billed: bool = False) -> None:
+        """`billed`: what it cost is counted already."""
+        counts = _counts(usage)
+        self.counts = [held + more for held, more in zip(self.counts, counts, strict=True)]
+        if billed:
+            self._priced = [held + more for held, more in zip(self._priced, counts, strict=True)]
 
     def newly_spent(self) -> float:
         """US dollars since it was last asked."""

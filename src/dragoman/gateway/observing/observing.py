@@ -9,17 +9,16 @@ import asyncio
 import logging
 import os
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dragoman.gateway.observing import worker_files
-from dragoman.gateway.observing.logs import Redaction, RequestLines
+from dragoman.gateway.observing.logs import Redaction, RequestLines, learn
 from dragoman.gateway.observing.metrics import Metrics
 from dragoman.gateway.observing.metrics_page import MetricsPage
 from dragoman.gateway.observing.requests import Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from dragoman.gateway.config import Config
     from dragoman.gateway.governance.budgets import Alert as BudgetAlert
@@ -45,16 +44,18 @@ class Observing:
         self._config = config
         self._pipeline = pipeline
         self._requests = Requests()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._metrics: Metrics | None = None
         self._worker_files: worker_files.WorkerFiles | None = None
         self._log: RequestLog | None = None
         self._log_files: Files | None = None
         self._alerts: Alerts | None = None
+        self._next_merge = 0.0
         self.routes: dict[tuple[str, bytes], Route] = {}
         self._count()
+        self._redaction = Redaction(secrets(config, pipeline.policy))
         if config.logs.requests:
-            self._requests.told.append(RequestLines(config.logs, Redaction(secrets(config, pipeline.policy))))
+            self._requests.told.append(RequestLines(config.logs, self._redaction))
         if config.alerts is not None:
             from dragoman.gateway.observing.alerts import Alerts  # noqa: PLC0415 - few gateways have them
 
@@ -74,18 +75,27 @@ class Observing:
         """Who else wants to know of budgets that pass their thresholds."""
         return None if self._alerts is None else self._alerts.budget
 
+    def relisted(self, words: Iterable[str]) -> None:
+        """The models are others; no line may show these words."""
+        secret = list(words)
+        self._redaction.learn(secret)
+        learn(secret)
+        if self._metrics is not None:
+            self._metrics.relisted()
+
     async def start(self) -> None:
         """Raises ConfigurationError, where a hook lacks something."""
         self._hook()
-        if self._alerts is not None or self._worker_files is not None:
-            self._task = asyncio.create_task(self._run(), name="dragoman-observing")
+        turns = (self._alert, self._alerts), (self._share, self._worker_files)
+        self._tasks = [
+            asyncio.create_task(_each_second(turn), name="dragoman-observing") for turn, of in turns if of is not None
+        ]
 
     async def stop(self) -> None:
         """What is left is written, and traces are sent; alerts that wait are not."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._leave()
         if self._log_files is not None:
             self._log_files.close()
@@ -98,6 +108,7 @@ class Observing:
             return
         self._metrics = Metrics(self._pipeline, self._requests, by_key=entry.by_key)
         self._requests.told.append(self._metrics)
+        self._pipeline.observers += (self._metrics.settled,)
         folder = worker_files.folder(entry.folder, os.environ)
         self._worker_files = None if folder is None else worker_files.WorkerFiles(folder)
         self.routes |= MetricsPage(self._pipeline, self._metrics, self._worker_files, open_=entry.open).routes()
@@ -116,15 +127,16 @@ class Observing:
         self._log = RequestLog(self._log_files, share=entry.share, most=entry.max_body_kb * 1024)
         self._requests.told.append(self._log)
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(TURN)
-            self._leave()
-            if self._alerts is not None:
-                try:
-                    await self._alerts.turn(time.perf_counter())
-                except Exception:
-                    logger.exception("The alerts could not be looked after; it is tried again")
+    async def _alert(self) -> None:
+        if self._alerts is not None:
+            await self._alerts.turn(time.perf_counter())
+
+    async def _share(self) -> None:
+        self._leave()
+        now = time.time()
+        if self._worker_files is not None and now >= self._next_merge:
+            self._next_merge = now + worker_files.SILENT
+            self._worker_files.merge(now)
 
     def _leave(self) -> None:
         if self._worker_files is None or self._metrics is None:
@@ -139,12 +151,22 @@ class Observing:
         return 0 if admission is None else len(admission.governance.ended)
 
 
+async def _each_second(turn: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(TURN)
+        try:
+            await turn()
+        except Exception:
+            logger.exception("What watches the gateway has failed; it is tried again")
+
+
 def secrets(config: Config, policy: Policy) -> list[str]:
     """What no log line may show."""
     passed_on = [entry.targets().values() for entry in (config.passthrough, config.files) if entry is not None]
     keys = [deployment.target.api_key for deployment in policy.deployments]
+    keys += [secret for deployment in policy.deployments for secret in deployment.target.secrets.values()]
     keys += [target.api_key for targets in passed_on for target in targets]
-    keys.append(config.server.api_key)
+    keys += [config.server.api_key, *(config.server.encryption_key or ())]
     if config.alerts is not None:
         keys += [config.alerts.slack, config.alerts.webhook]
     if config.gptrouter is not None:

@@ -5,25 +5,25 @@ It is a call like any other to governance and observers; but it is tried once, a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from dragoman.core.chat import Usage
-from dragoman.core.errors import APIConnectionError, CallError, DragomanError, ErrorDetail, Timeout, error_for
-from dragoman.core.http import Headers, HttpRequest, TransportFailure, header
+from dragoman.core.errors import CallError, DragomanError, ErrorDetail, error_for
+from dragoman.core.http import Headers, HttpRequest, header
 from dragoman.engine.call import Attempt, Call, CallOptions, Settlement
-from dragoman.engine.steps import Authorize
 from dragoman.gateway.answer_headers import error_headers
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.governance.keys import shown
-from dragoman.gateway.pipeline import cancel_on_disconnect
 from dragoman.gateway.raw import wire
 from dragoman.gateway.raw.meaning import UNKNOWN, Meaning, meaning
+from dragoman.gateway.raw.upstream import Answer, Upstream
 from dragoman.gateway.request_ids import request_id
+from dragoman.gateway.turn import Turn
 from dragoman.providers.base import Target
 from dragoman.router.deployment import Deployment
 
@@ -31,59 +31,54 @@ if TYPE_CHECKING:
     from dragoman.gateway.governance.identity import Identity
     from dragoman.gateway.pipeline import Pipeline
 
-MAX_WHOLE = 64 * 1024 * 1024
-"""Bytes of a JSON answer that is read whole, for its usage."""
-_PHASES = {"connect_timeout": "connect", "first_token": "first_token", "idle": "idle", "total": "total"}
-
 
 class Passing:
-    """See the module. `encode_error` is that of the face which the client sees."""
+    """See the module. `operation` says what is asked for; `encode_error` is that of the face which the client sees."""
 
     def __init__(
-        self, pipeline: Pipeline, options: CallOptions, exchange: Exchange, encode_error: Callable[[DragomanError], bytes]
+        self,
+        pipeline: Pipeline,
+        options: CallOptions,
+        exchange: Exchange,
+        operation: str,
+        encode_error: Callable[[DragomanError], bytes],
     ) -> None:
         self._pipeline = pipeline
+        self._operation = operation
         self._options = options
         self._exchange = exchange
         self._encode_error = encode_error
         self.identity = request_id(exchange.header(b"x-request-id"))
         self._shown = shown(exchange.header).decode("latin-1")
         self._call: Call | None = None
-        self._target: Target | None = None
-        self.secrets: tuple[bytes, ...] = ()
 
     async def run(self, work: Callable[[Identity | None], Any]) -> None:
         """`work` is awaited with who asks. What it raises is the answer; a client that leaves ends it."""
         exchange = self._exchange
-        cancel_on_disconnect(exchange)
-        try:
+        with Turn(exchange, self._explained, partial(self._settle, Settlement(cancelled=True))):
             await work(await self._pipeline.authorised(exchange.header, exchange.client))
-        except asyncio.CancelledError:
-            if not exchange.disconnected:
-                raise
-        except DragomanError as problem:
+
+    def _explained(self, problem: Exception) -> bool:
+        if not isinstance(problem, DragomanError):
+            return False
+        exchange, call = self._exchange, self._call
+        if call is not None and call.attempts:
             self._settle(Settlement(error=problem))
-            if exchange.response_started:
-                exchange.abort()
-            else:
-                status = problem.status_code if 400 <= problem.status_code < 600 else 502
-                body = self._encode_error(problem)
-                exchange.respond(status, error_headers(problem, self.identity, self._call), body)
-        finally:
-            self._settle(Settlement(cancelled=True))
+        if getattr(problem, "llm_provider", None) is None:  # else a provider has failed, and nobody refused
+            name = UNKNOWN if call is None else call.dialect
+            self._pipeline.refused(problem, exchange, self.identity, self._operation, name, call=call)
+        if exchange.response_started:
+            exchange.abort()
+        else:
+            status = problem.status_code if 400 <= problem.status_code < 600 else 502
+            exchange.respond(status, error_headers(problem, self.identity, call), self._encode_error(problem))
+        return True
 
-    async def open(self, request: HttpRequest, target: Target) -> Any:
-        """The provider's answer, its body still to be read. It must be closed. Raises the errors of calls."""
-        self._target = target
-        if target.provider.authorizer and target.api_key is None:
-            request = await Authorize(request, target).aperform(None)
-        self.secrets = wire.secrets_of(request.headers)
-        try:
-            return await self._pipeline.transport.stream(request, self._options.timeouts)
-        except (TransportFailure, ValueError) as failure:
-            raise self._failed(failure) from failure
+    async def open(self, request: HttpRequest, target: Target) -> Answer:
+        """The provider's answer. Raises the errors of calls."""
+        return await Upstream(self._pipeline.transport, self._options, target).open(request)
 
-    async def _admitted(self, who: Identity | None, request: HttpRequest, target: Target, known: Meaning) -> Any:
+    async def _admitted(self, who: Identity | None, request: HttpRequest, target: Target, known: Meaning) -> Answer:
         """As `open`, as a call under governance."""
         call = self._call = self._made(request, target, known)
         await self._pipeline.admit(who, call, self._exchange, self.identity)
@@ -111,7 +106,7 @@ class Passing:
         try:
             kind = (header(stream.head.headers, "content-type") or "").lower()
             if kind.startswith("application/json"):
-                body = await self.whole(stream)
+                body = await stream.whole()
                 self._ended(stream.head.status, None if known.dialect is None else known.dialect.read_usage(body))
                 self.respond(stream, body)
             else:
@@ -122,24 +117,15 @@ class Passing:
         finally:
             await stream.aclose()
 
-    async def whole(self, stream: Any) -> bytes:
-        """The body of an answer. Raises the errors of calls."""
-        body = bytearray()
-        while piece := await self._read(stream):
-            body += piece
-            if len(body) > MAX_WHOLE:
-                raise self._failed(TransportFailure("too_large", f"the answer is over {MAX_WHOLE} bytes"))
-        return bytes(body)
-
-    def respond(self, stream: Any, body: bytes) -> None:
-        body = wire.Scrubber(self.secrets).feed(body, last=True)
+    def respond(self, stream: Answer, body: bytes) -> None:
+        body = wire.Scrubber(stream.secrets).feed(body, last=True)
         self._exchange.respond(stream.head.status, self._headers(stream), body)
 
-    async def stream(self, stream: Any, tap: Any) -> None:
+    async def stream(self, stream: Answer, tap: Any) -> None:
         """The body as it comes, all but the end of the answer. `tap`, if any, is fed with it."""
-        exchange, scrubber = self._exchange, wire.Scrubber(self.secrets)
+        exchange, scrubber = self._exchange, wire.Scrubber(stream.secrets)
         exchange.start(stream.head.status, self._headers(stream))
-        while piece := await self._read(stream):
+        while piece := await stream.read():
             if tap is not None:
                 tap.feed(piece)
             if data := scrubber.feed(piece):
@@ -147,13 +133,6 @@ class Passing:
                 await exchange.drain()
         if data := scrubber.feed(b"", last=True):
             exchange.write(data)
-
-    async def _read(self, stream: Any) -> bytes:
-        try:
-            piece: bytes = await stream.read()
-        except TransportFailure as failure:
-            raise self._failed(failure) from failure
-        return piece
 
     def _ended(self, status: int, usage: Usage | None) -> None:
         """The provider has answered: so."""
@@ -179,18 +158,10 @@ class Passing:
             options=self._options,
         )
 
-    def _headers(self, stream: Any) -> list[tuple[bytes, bytes]]:
+    def _headers(self, stream: Answer) -> list[tuple[bytes, bytes]]:
         own = b"x-request-id"
-        given = wire.returned(stream.head.headers, self.secrets)
+        given = wire.returned(stream.head.headers, stream.secrets)
         return given if any(name == own for name, _ in given) else [*given, (own, self.identity)]
-
-    def _failed(self, failure: TransportFailure | ValueError) -> APIConnectionError:
-        name = None if self._target is None else self._target.provider.name
-        kind = getattr(failure, "kind", "protocol")
-        message, phase = f"{name}: {failure} ({kind})", _PHASES.get(kind)
-        if phase is not None:
-            return Timeout(message, phase=phase, llm_provider=name)
-        return APIConnectionError(message, llm_provider=name)
 
     def _settle(self, settlement: Settlement) -> None:
         if self._call is not None:

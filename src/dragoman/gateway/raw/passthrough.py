@@ -16,6 +16,7 @@ from dragoman.core.errors import DragomanError, NotFoundError
 from dragoman.dialects import openai_errors, registry
 from dragoman.gateway import serving
 from dragoman.gateway.exchange import Exchange
+from dragoman.gateway.raw.meaning import UNKNOWN
 from dragoman.gateway.raw.passing import Passing
 from dragoman.providers.base import Target
 
@@ -57,7 +58,7 @@ class Passthrough:
                 raise NotFoundError(f"nothing is passed on to {name[:80]!r}; there are: {known}", attempts=0)
             await passing.pass_on(who, target, f"/{rest}")
 
-        passing = Passing(self._pipeline, self._options, exchange, partial(_encoded, target))
+        passing = Passing(self._pipeline, self._options, exchange, UNKNOWN, partial(_encoded, target))
         return passing.run(work)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
 
+from dragoman.gateway.governance.batches import BatchStore
 from dragoman.gateway.governance.budgets import CounterKey
 from dragoman.gateway.governance.directory import Reader
 from dragoman.gateway.governance.ledger import Row
@@ -37,6 +38,24 @@ class Change(Struct, frozen=True, kw_only=True):
     hash: str = ""
 
 
+class Entry(Struct, frozen=True, kw_only=True):
+    """A part of the configuration that came by the admin API: a "model" or a "credential". `plain` is what everybody may read
+    who reads the database; `sealed` is encrypted before it comes here, and nothing here opens it.
+    """
+
+    kind: str
+    id: str
+    plain: dict[str, Any]
+    sealed: str
+    created: float = 0.0
+    updated: float = 0.0
+    created_by: str = ""
+
+    @property
+    def reference(self) -> Reference:
+        return Reference(self.kind, self.id)
+
+
 class Filter(Struct, frozen=True, kw_only=True):
     """Which scopes, or which rows: "" means any. `since` and `until` are of rows: from and before, by their end."""
 
@@ -48,6 +67,7 @@ class Filter(Struct, frozen=True, kw_only=True):
     model: str = ""
     alias: str = ""
     request_id: str = ""
+    session: str = ""
     tag: str = ""
     since: float = 0.0
     until: float = 0.0
@@ -72,7 +92,16 @@ class Problem(NamedTuple):
     ledger: int
 
 
-class Store(Reader, Protocol):
+class News(NamedTuple):
+    """Whether there is something to be asked for: changes, counters that moved, what other workers hold, what batches do."""
+
+    changes: bool
+    moved: bool
+    held: bool
+    reserved: bool
+
+
+class Store(Reader, BatchStore, Protocol):
     """Raises ServiceUnavailableError when it cannot be reached, ConflictError for an id or a key that is there already."""
 
     async def close(self) -> None: ...
@@ -103,6 +132,19 @@ class Store(Reader, Protocol):
         ...
 
     async def last_change(self) -> int: ...
+
+    # configuration
+    async def entries(self, references: Iterable[Reference] | None = None) -> list[Entry]:
+        """These, as far as they are there; None: all. The oldest first."""
+        ...
+
+    async def put_entry(self, entry: Entry, change: Change, *, over: Entry | None) -> None:
+        """A new one, or one in place of `over`. Raises ConflictError when it is there, or is not as it was in `over`."""
+        ...
+
+    async def delete_entry(self, reference: Reference, change: Change) -> None:
+        """Raises NotFoundError."""
+        ...
 
     # ledger
     async def ship(self, rows: Sequence[Row], now: float) -> Mapping[CounterKey, int]:
@@ -138,9 +180,19 @@ class Store(Reader, Protocol):
         ...
 
     # between workers
+    async def news(self, worker: str, *, after: int, since: float, now: float) -> News:
+        """Whether `changes(after)`, `moved(since)`, `share` and `reserved` have something to tell: at one moment, cheaply."""
+        ...
+
     async def share(self, worker: str, held: Mapping[CounterKey, int], until: float, now: float) -> Mapping[CounterKey, int]:
         """Tell what this worker holds, good until then, and hear what all others do."""
         ...
+
+
+def conflict(entry: Entry, over: Entry | None) -> str:
+    """Why an entry cannot be put."""
+    what = f"the {entry.kind} {entry.id!r}"
+    return f"{what} is there already" if over is None else f"{what} was changed or deleted meanwhile: look at it and ask again"
 
 
 def sealed(change: Change, previous: str) -> Change:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from dragoman.core.errors import ConflictError, NotFoundError
+from dragoman.gateway.governance.batches import StoredBatch
 from dragoman.gateway.governance.budgets import CounterKey
 from dragoman.gateway.governance.directory import FoundKey
 from dragoman.gateway.governance.ledger import Row
 from dragoman.gateway.governance.scopes import Reference, Scope
-from dragoman.gateway.store.base import FIRST_HASH, Change, Filter, Problem, Spending, charged_by, sealed
+from dragoman.gateway.store.base import FIRST_HASH, Change, Entry, Filter, News, Problem, Spending, charged_by, conflict, sealed
 
-_ROW_FIELDS = ("key", "team", "user", "organization", "end_user", "model", "request_id")
+_ROW_FIELDS = ("key", "team", "user", "organization", "end_user", "model", "request_id", "session")
 _SCOPE_FIELDS = ("team", "user", "organization", "alias")
 
 
@@ -21,8 +24,10 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._scopes: dict[Reference, Scope] = {}
+        self._entries: dict[Reference, Entry] = {}
         self._hashes: dict[str, tuple[str, float | None]] = {}
         self._rows: dict[str, Row] = {}
+        self._batches: dict[str, StoredBatch] = {}
         self._counters: dict[CounterKey, int] = {}
         self._moved: dict[CounterKey, float] = {}
         self._changes: list[Change] = []
@@ -88,6 +93,23 @@ class MemoryStore:
     async def last_change(self) -> int:
         return len(self._changes)
 
+    # configuration
+    async def entries(self, references: Iterable[Reference] | None = None) -> list[Entry]:
+        wanted = None if references is None else set(references)
+        found = [entry for entry in self._entries.values() if wanted is None or entry.reference in wanted]
+        return sorted(found, key=lambda entry: (entry.created, entry.id))
+
+    async def put_entry(self, entry: Entry, change: Change, *, over: Entry | None) -> None:
+        if self._entries.get(entry.reference) != over:
+            raise ConflictError(conflict(entry, over), attempts=0)
+        self._entries[entry.reference] = entry
+        self._log(change)
+
+    async def delete_entry(self, reference: Reference, change: Change) -> None:
+        if self._entries.pop(reference, None) is None:
+            raise NotFoundError(f"there is no {reference.kind} {reference.id!r}", attempts=0)
+        self._log(change)
+
     # ledger
     async def ship(self, rows: Sequence[Row], now: float) -> Mapping[CounterKey, int]:
         new = [row for row in {row.id: row for row in rows}.values() if row.id not in self._rows]
@@ -130,6 +152,51 @@ class MemoryStore:
             for key in sorted(sums.keys() | self._counters.keys())
             if self._counters.get(key, 0) != sums.get(key, 0)
         ]
+
+    # batches
+    async def put_batch(self, batch: StoredBatch) -> None:
+        known = self._batches.get(batch.id)
+        if known is None or known.due is not None:
+            self._batches[batch.id] = batch
+
+    async def end_batch(self, batch: StoredBatch, now: float) -> Mapping[CounterKey, int] | None:
+        known = self._batches.get(batch.id)
+        if known is None or known.due is None:
+            return None
+        self._batches[batch.id] = batch
+        if not batch.upstream:
+            del self._batches[batch.id]
+        return await self.ship([batch.row], now)
+
+    async def batch(self, provider: str, upstream: str) -> StoredBatch | None:
+        found = (batch for batch in self._batches.values() if (batch.provider, batch.upstream) == (provider, upstream))
+        return next(found, None)
+
+    async def batches(self, owner: str, dialect: str, *, before: float, limit: int) -> list[StoredBatch]:
+        made = (batch for batch in self._batches.values() if batch.upstream and batch.row.began < before)
+        mine = [batch for batch in made if (batch.owner, batch.row.dialect) == (owner, dialect)]
+        return sorted(mine, key=lambda batch: (-batch.row.began, batch.id))[:limit]
+
+    async def due_batches(self, now: float, until: float, limit: int) -> list[StoredBatch]:
+        waiting = (batch for batch in self._batches.values() if batch.due is not None and batch.due <= now)
+        due = sorted(waiting, key=lambda batch: batch.due or 0.0)[:limit]
+        self._batches |= {batch.id: replace(batch, due=until) for batch in due}
+        return due
+
+    async def reserved(self) -> Mapping[CounterKey, int]:
+        held: dict[CounterKey, int] = {}
+        for batch in self._batches.values():
+            for key in batch.row.charges if batch.due is not None else ():
+                held[key] = held.get(key, 0) + batch.row.held
+        return held
+
+    async def news(self, worker: str, *, after: int, since: float, now: float) -> News:
+        return News(
+            changes=len(self._changes) > after,
+            moved=any(when >= since for when in self._moved.values()),
+            held=any(name != worker and now < ends and held for name, (ends, held) in self._holds.items()),
+            reserved=any(batch.due is not None and batch.row.charges for batch in self._batches.values()),
+        )
 
     async def share(self, worker: str, held: Mapping[CounterKey, int], until: float, now: float) -> Mapping[CounterKey, int]:
         self._holds[worker] = (until, dict(held))

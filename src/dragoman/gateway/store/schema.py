@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, Str
 
 metadata = MetaData()
 
-REVISION = "0001"
+REVISION = "0004"
 """The last migration: after it the tables are these."""
 
 scopes = Table(
@@ -58,11 +58,13 @@ ledger = Table(
     Column("output_tokens", BigInteger, nullable=False),
     Column("charged", BigInteger, nullable=False),
     Column("record", Text, nullable=False),
+    Column("session", String(256), nullable=False, server_default=""),
     Index("ledger_ended", "ended"),
     Index("ledger_key", "key", "ended"),
     Index("ledger_team", "team", "ended"),
     Index("ledger_user", "user", "ended"),
     Index("ledger_request", "request_id"),
+    Index("ledger_session", "session", "ended"),
 )
 
 ledger_tags = Table(
@@ -111,3 +113,41 @@ changes = Table(
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
 )
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("dialect", String(32), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("upstream", String(256), nullable=False),
+    Column("began", Double, nullable=False),
+    Column("due", Double, nullable=True),
+    Column("record", Text, nullable=False),
+    Index("batches_owner", "owner", "dialect", "began"),
+    Index("batches_upstream", "upstream"),
+    Index("batches_due", "due"),
+)
+
+batch_holds = Table(
+    "batch_holds",
+    metadata,
+    Column("batch", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("id", String(260), primary_key=True),
+    Column("part", String(280), primary_key=True),
+    Column("window", String(64), primary_key=True),
+    Column("nano", BigInteger, nullable=False),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("id", String(260), primary_key=True),
+    Column("created", Double, nullable=False),
+    Column("record", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
+)
+"""Models and credentials of the admin API. `sealed` is encrypted, and says nothing without a key that no database has."""

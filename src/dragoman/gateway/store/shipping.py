@@ -5,7 +5,8 @@
     await shipping.stop()                              # the last rows go out
 
 A turn ships what has ended, tells what this worker holds, hears of changed scopes, and now and then looks for what dead workers
-left. When the store is away rows wait in the journal and in memory, calls go on, and the log says so once.
+left; where nothing happens it is one cheap question. When the store is away rows wait in the journal and in memory, calls go
+on, and the log says so once.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from dragoman.core.errors import DragomanError
-from dragoman.gateway.governance.budgets import Alert, dollars
+from dragoman.gateway.governance.budgets import Alert, CounterKey, dollars
 from dragoman.gateway.governance.governance import Governance, Policy
-from dragoman.gateway.governance.leases import Leases
 from dragoman.gateway.governance.scopes import Reference
-from dragoman.gateway.store.base import Store
+from dragoman.gateway.store.base import Change, News, Store
 from dragoman.gateway.store.journal import FileJournal, abandoned
+from dragoman.shared.accounts import Leases
 
 logger = logging.getLogger("dragoman.gateway")
 
@@ -124,9 +125,14 @@ class Shipping:
         self._recovered = clock()
         self._away = False
         self._shared = clock()
+        self._told = False
+        self._hearing = asyncio.Lock()
+        self.watching: Callable[[Sequence[Change]], Awaitable[None]] | None = None
+        """Told of all that is heard, before it counts as heard."""
 
     async def start(self) -> None:
         self._seen = await self.store.last_change()
+        self._governance.book.reserve(await self.store.reserved())
         self._task = asyncio.create_task(self._run(), name="dragoman-shipping")
 
     async def stop(self) -> None:
@@ -151,9 +157,11 @@ class Shipping:
             totals = await self.store.ship(rows, now)
             self._governance.shipped(rows, totals)
             self._journal.shipped(row.id for row in rows)
-        await self.hear()
+        news = await self.store.news(self._journal.worker, after=self._seen, since=self._shared - SKEW, now=now)
+        if news.changes:
+            await self.hear()
         if self._pace.shared:
-            await self._share(now)
+            await self._share(news, now)
         if now - self._recovered >= self._pace.recovery:
             self._recovered = now
             await recover(self.store, self._journal.folder, now)
@@ -161,13 +169,24 @@ class Shipping:
 
     async def hear(self) -> None:
         """Forget what was changed, here or by another worker. The admin API calls it, so that its changes hold at once."""
-        while changes := await self.store.changes(self._seen):
-            self._seen = changes[-1].seq
-            self._governance.changed([Reference(change.kind, change.id) for change in changes])
+        async with self._hearing:  # else what was read first might be taken up last
+            while changes := await self.store.changes(self._seen):
+                self._governance.changed([Reference(change.kind, change.id) for change in changes])
+                if self.watching is not None:
+                    await self.watching(changes)
+                self._seen = changes[-1].seq  # what was not taken up is heard of again
 
-    async def _share(self, now: float) -> None:
-        held = await self.store.share(self._journal.worker, self._governance.held(), now + self._pace.held, now)
-        self._governance.others(held, await self.store.moved(self._shared - SKEW))
+    async def _share(self, news: News, now: float) -> None:
+        """What is held is read before what it has become, so that it may be there twice for a turn, and is never missing."""
+        mine, store = self._governance.held(), self.store
+        held: Mapping[CounterKey, int] = {}
+        reserved = await store.reserved() if news.reserved else {}
+        if news.held or mine or self._told:
+            held = await store.share(self._journal.worker, mine, now + self._pace.held, now)
+            self._told = bool(mine)
+        moved = await store.moved(self._shared - SKEW) if any(news) else {}
+        self._governance.others(held, moved)
+        self._governance.book.reserve(reserved)
         self._shared = now
 
     async def _run(self) -> None:

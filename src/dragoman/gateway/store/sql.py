@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, event, func, inspect, select, text
+from sqlalchemy import ColumnElement, Connection, CursorResult, bindparam, event, exists, func, inspect, select, text, tuple_
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -21,8 +21,8 @@ from dragoman.gateway.governance.budgets import CounterKey
 from dragoman.gateway.governance.directory import FoundKey
 from dragoman.gateway.governance.scopes import Reference, Scope
 from dragoman.gateway.store import schema
-from dragoman.gateway.store.base import FIRST_HASH, Change, Filter, sealed
-from dragoman.gateway.store.sql_ledger import LedgerSql
+from dragoman.gateway.store.base import FIRST_HASH, Change, Entry, Filter, News, conflict, sealed
+from dragoman.gateway.store.sql_batches import BatchesSql
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _BUSY_SECONDS = 10
@@ -89,7 +89,7 @@ async def _lock(connection: AsyncConnection) -> None:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
-class SqlStore(LedgerSql):
+class SqlStore(BatchesSql):
     """See `base.Store`."""
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -190,6 +190,43 @@ class SqlStore(LedgerSql):
         async with self.reading() as connection:
             return await connection.scalar(select(func.max(schema.changes.c.seq))) or 0
 
+    # configuration
+    async def entries(self, references: Iterable[Reference] | None = None) -> list[Entry]:
+        table = schema.entries.c
+        query = select(table.record, table.sealed).order_by(table.created, table.id)
+        if references is not None:
+            query = query.where(tuple_(table.kind, table.id).in_([tuple(reference) for reference in references]))
+        async with self.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return [msgspec.structs.replace(_entry(record), sealed=sealed) for record, sealed in found]
+
+    async def put_entry(self, entry: Entry, change: Change, *, over: Entry | None) -> None:
+        table, said = schema.entries, conflict(entry, over)
+        plain = msgspec.json.encode(msgspec.structs.replace(entry, sealed="")).decode()
+        columns = {"kind": entry.kind, "id": entry.id, "created": entry.created, "record": plain, "sealed": entry.sealed}
+
+        async def put(connection: AsyncConnection) -> None:
+            if over is None:
+                await connection.execute(table.insert().values(columns))
+                return
+            as_it_was = _is(entry.reference) & (table.c.sealed == over.sealed)  # no two things are sealed alike
+            if not (await connection.execute(table.update().where(as_it_was).values(columns))).rowcount:
+                raise ConflictError(said, attempts=0)
+
+        await self._changing(put, change, said)
+
+    async def delete_entry(self, reference: Reference, change: Change) -> None:
+        async def delete(connection: AsyncConnection) -> None:
+            gone = await connection.execute(schema.entries.delete().where(_is(reference)))
+            _there(reference, gone)
+
+        await self._changing(delete, change)
+
+    async def news(self, worker: str, *, after: int, since: float, now: float) -> News:
+        asked = {"worker": worker, "after": after, "since": since, "now": now}
+        async with self.reading() as connection:
+            return News(*map(bool, (await connection.execute(_NEWS, asked)).one()))
+
     async def share(self, worker: str, held: Mapping[CounterKey, int], until: float, now: float) -> Mapping[CounterKey, int]:
         table = schema.holds
         if not held and not await self._holds(worker):
@@ -219,6 +256,16 @@ class SqlStore(LedgerSql):
             raise ConflictError(conflict, attempts=0) from None
 
 
+_holds = schema.holds.c
+_NEWS = select(
+    exists(select(schema.changes.c.seq).where(schema.changes.c.seq > bindparam("after"))),
+    exists(select(schema.counters.c.nano).where(schema.counters.c.moved >= bindparam("since"))),
+    exists(select(_holds.nano).where(_holds.worker != bindparam("worker"), _holds.until > bindparam("now"))),
+    exists(select(schema.batch_holds.c.nano)),
+)
+"""Made once: it is asked four times a second, whether anything happens or not."""
+
+
 async def _elsewhere(connection: AsyncConnection, worker: str, now: float) -> dict[CounterKey, int]:
     table = schema.holds.c
     key = (table.kind, table.id, table.part, table.window)
@@ -229,9 +276,17 @@ async def _elsewhere(connection: AsyncConnection, worker: str, now: float) -> di
 async def _replace(connection: AsyncConnection, scope: Scope) -> None:
     table = schema.scopes
     there = (table.c.kind == scope.kind) & (table.c.id == scope.id)
-    changed = await connection.execute(table.update().where(there).values(_columns(scope)))
+    _there(scope.reference, await connection.execute(table.update().where(there).values(_columns(scope))))
+
+
+def _is(reference: Reference) -> ColumnElement[bool]:
+    return (schema.entries.c.kind == reference.kind) & (schema.entries.c.id == reference.id)
+
+
+def _there(reference: Reference, changed: CursorResult[Any]) -> None:
+    """Raises NotFoundError when nothing was changed."""
     if not changed.rowcount:
-        raise NotFoundError(f"there is no {scope.kind} {scope.id!r}", attempts=0)
+        raise NotFoundError(f"there is no {reference.kind} {reference.id!r}", attempts=0)
 
 
 async def _log(connection: AsyncConnection, change: Change) -> None:
@@ -252,6 +307,7 @@ def _scope(record: str) -> Scope:
 
 
 _decode = msgspec.json.Decoder(Scope).decode
+_entry = msgspec.json.Decoder(Entry).decode
 
 
 @asynccontextmanager

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, func, select, tuple_
+from sqlalchemy import ColumnElement, Dialect, Table, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.gateway.governance.budgets import CounterKey
@@ -22,8 +24,8 @@ Item = TypeVar("Item")
 CHUNK = 500
 """Rows of one statement: both databases bound the number of its parameters."""
 
-_FIELDS = ("id", "ended", "outcome", "request_id", "key", "team", "user", "organization", "end_user", "model", "provider")
-_FILTERED = ("key", "team", "user", "organization", "end_user", "model", "request_id")
+_FIELDS = tuple("id ended outcome request_id key team user organization end_user model provider session".split())
+_FILTERED = ("key", "team", "user", "organization", "end_user", "model", "request_id", "session")
 
 
 class LedgerSql(ABC):
@@ -48,18 +50,8 @@ class LedgerSql(ABC):
             return {CounterKey(*line[:4]): int(line[4]) for line in await connection.execute(query)}
 
     async def ship(self, rows: Sequence[Row], now: float) -> Mapping[CounterKey, int]:
-        by_id = {row.id: row for row in rows}
         async with self.writing() as connection:
-            new: set[str] = set()
-            append = _insert(connection, schema.ledger).on_conflict_do_nothing().returning(schema.ledger.c.id)
-            for chunk in _chunks(list(by_id.values())):
-                new.update([id_ for (id_,) in await connection.execute(append, [_columns(row) for row in chunk])])
-            appended = [row for row in by_id.values() if row.id in new]
-            tags = [{"tag": tag, "row": row.id, "ended": row.ended} for row in appended for tag in dict.fromkeys(row.tags)]
-            if tags:
-                await connection.execute(schema.ledger_tags.insert(), tags)
-            await _count(connection, charged_by(appended), now)
-            return await _spent(connection, list(charged_by(rows)))
+            return await appended(connection, rows, now)
 
     async def rows(self, found: Filter, *, limit: int, offset: int) -> list[Row]:
         table = schema.ledger.c
@@ -119,15 +111,56 @@ class LedgerSql(ABC):
         return [pair for pair in pairs if pair.counter != pair.ledger]
 
 
-def _insert(connection: AsyncConnection, table: Table) -> Any:
+async def appended(connection: AsyncConnection, rows: Sequence[Row], now: float) -> dict[CounterKey, int]:
+    """`Store.ship`, in a transaction that is there."""
+    by_id = {row.id: row for row in rows}
+    while (new := await _appended(connection, by_id)) is None:
+        continue  # somebody else has appended some of them meanwhile
+    tags = [{"tag": tag, "row": row.id, "ended": row.ended} for row in new for tag in dict.fromkeys(row.tags)]
+    if tags:
+        await connection.execute(schema.ledger_tags.insert(), tags)
+    await _count(connection, charged_by(new), now)
+    return await _spent(connection, list(charged_by(rows)))
+
+
+async def _appended(connection: AsyncConnection, by_id: Mapping[str, Row]) -> list[Row] | None:
+    """Those of the rows that were not there before; None, and nothing is done, when another transaction came between."""
+    table, known = schema.ledger.c, set[str]()
+    for chunk in _chunks(list(by_id)):
+        known.update([id_ for (id_,) in await connection.execute(select(table.id).where(table.id.in_(chunk)))])
+    new = [row for row in by_id.values() if row.id not in known]
+    if new:
+        statement, order = _append(connection.dialect)
+        try:
+            async with connection.begin_nested():
+                await connection.exec_driver_sql(statement, [_values(row, order) for row in new])
+        except IntegrityError:
+            return None
+    return new
+
+
+@lru_cache(maxsize=8)
+def _append(dialect: Dialect) -> tuple[str, Sequence[str]]:
+    """The INSERT of a row for the driver itself, and the order of its columns. By SQLAlchemy a row costs twice as much."""
+    compiled = schema.ledger.insert().compile(dialect=dialect)
+    return str(compiled), compiled.positiontup or ()
+
+
+def _values(row: Row, order: Sequence[str]) -> tuple[Any, ...]:
+    columns = _columns(row)
+    return tuple([columns[name] for name in order])
+
+
+def insert(connection: AsyncConnection, table: Table) -> Any:
+    """The database's own INSERT, which may end in ON CONFLICT."""
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
 async def _count(connection: AsyncConnection, charges: dict[CounterKey, int], now: float) -> None:
     table = schema.counters
-    insert = _insert(connection, table)
-    added = {"nano": table.c.nano + insert.excluded.nano, "moved": insert.excluded.moved}
-    upsert = insert.on_conflict_do_update(index_elements=table.primary_key.columns, set_=added)
+    statement = insert(connection, table)
+    added = {"nano": table.c.nano + statement.excluded.nano, "moved": statement.excluded.moved}
+    upsert = statement.on_conflict_do_update(index_elements=table.primary_key.columns, set_=added)
     if charges:
         await connection.execute(upsert, [{**key._asdict(), "nano": nano, "moved": now} for key, nano in charges.items()])
 

@@ -1,9 +1,9 @@
 """AWS: the credential chain of botocore (environment, profiles, SSO, roles, containers, instances) and its Signature Version 4.
 
-The keys are botocore's to find, keep and renew; here they are only asked for, in a thread when that may take a file or the
-network. The region is the one in the URL. A signature does not give the key away and holds for one request to one host. A
-bearer token (AWS_BEARER_TOKEN_BEDROCK) is a static key of the row and never comes here. Called through `auth.get("aws")`.
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+The keys are botocore's to find, keep and renew, unless the target brings its own; here they are only asked for, in a thread
+when that may take a file or the network. The region is the one in the URL. A signature does not give the key away and holds for
+one request to one host. A bearer token (AWS_BEARER_TOKEN_BEDROCK) is a static key of the row and never comes here. Called
+through `auth.get("aws")`. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class AwsAuthorizer:
         self._credentials: Any = None
 
     def ready(self, target: Target, now: float) -> bool:  # noqa: ARG002 - botocore knows itself when its keys end
+        if target.secrets:
+            return self._session is not None
         held = self._credentials
         return held is not None and not (hasattr(held, "refresh_needed") and held.refresh_needed())
 
@@ -50,8 +52,12 @@ class AwsAuthorizer:
     def _keys(self, target: Target) -> Any:
         """Keys that belong together, renewed if they must be."""
         session = self._loaded()
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - it costs 100 ms, for those who use it
+        from botocore.credentials import Credentials  # noqa: PLC0415 - it costs 100 ms, for those who use it
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
 
+        if target.secrets:
+            told = target.secrets
+            return Credentials(told["aws_access_key_id"], told["aws_secret_access_key"], told.get("aws_session_token"))
         try:
             if self._credentials is None:
                 self._credentials = session.get_credentials()

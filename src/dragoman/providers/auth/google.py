@@ -1,8 +1,9 @@
 """Google Cloud: tokens by google-auth's chain (service-account file, gcloud's login, workload identity, the metadata server).
 
-VERTEXAI_CREDENTIALS (a path, or the JSON itself) goes before the default chain. A token is kept until shortly before it ends,
-and fetched in a thread; where two are fetched at once, both are good. A key or a token that somebody gives is static and never
-comes here. Called by the engine through `auth.get("google")`. https://cloud.google.com/docs/authentication/application-default-credentials
+A target's own account goes first, then VERTEXAI_CREDENTIALS (each a path, or the JSON itself), then the default chain. A token
+is kept until shortly before it ends, and fetched in a thread; where two are fetched at once, both are good. A key or a token
+that somebody gives is static and never comes here. Called by the engine through `auth.get("google")`.
+https://cloud.google.com/docs/authentication/application-default-credentials
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from dragoman.providers.base import Target
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 CREDENTIALS_VARIABLE = "VERTEXAI_CREDENTIALS"
 
+_BROUGHT = "vertex_credentials"
+_MOST = 1000
+"""Accounts of targets that are remembered."""
 _MARGIN = 300.0
 """Seconds before the end of a token from which on a new one is asked for."""
 
@@ -41,23 +45,19 @@ class _Token(NamedTuple):
     project: str | None
 
 
-class GoogleAuthorizer:
-    """`credentials`: google-auth's own; without them, those that `env` and the machine hold, when they are first needed."""
+class _Account:
+    """Credentials of google-auth's, or those that `env` and the machine hold, when they are first needed; and their token."""
 
-    def __init__(self, credentials: Any = None, env: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, credentials: Any, env: Mapping[str, str]) -> None:
         self._credentials = credentials
         self._env = env
         self._token = _Token("", 0.0, None)
 
-    def ready(self, target: Target, now: float) -> bool:  # noqa: ARG002 - one token for every project and region
+    def fresh(self, now: float) -> bool:
         return now < self._token.expires - _MARGIN
 
-    def authorize(self, request: HttpRequest, target: Target, now: float) -> HttpRequest:
-        token = self._token if self.ready(target, now) else self._renewed(target)
-        billed = {} if token.project is None else {"x-goog-user-project": token.project}
-        added = (("authorization", f"Bearer {token.value}"), *billed.items())
-        headers = tuple(pair for pair in request.headers if pair[0] not in dict(added))
-        return replace(request, headers=(*headers, *added))
+    def token(self, target: Target, now: float) -> _Token:
+        return self._token if self.fresh(now) else self._renewed(target)
 
     def _renewed(self, target: Target) -> _Token:
         """The library's clock decides whether its own token still holds, so a new one is always asked for here."""
@@ -84,6 +84,38 @@ class GoogleAuthorizer:
             named = self._env.get(CREDENTIALS_VARIABLE, "").strip()
             self._credentials = _of_account(_account(named)) if named else _default()
         return self._credentials
+
+
+class GoogleAuthorizer:
+    """`credentials`: google-auth's own; without them, those of `env` and the machine. Targets may bring others."""
+
+    def __init__(self, credentials: Any = None, env: Mapping[str, str] = os.environ) -> None:
+        self._own = _Account(credentials, env)
+        self._accounts: dict[str, _Account] = {}
+
+    def ready(self, target: Target, now: float) -> bool:
+        """There is one token of an account for every project and region."""
+        brought = target.secrets.get(_BROUGHT)
+        account = self._own if brought is None else self._accounts.get(brought)
+        return account is not None and account.fresh(now)
+
+    def authorize(self, request: HttpRequest, target: Target, now: float) -> HttpRequest:
+        token = self._account_of(target).token(target, now)
+        billed = {} if token.project is None else {"x-goog-user-project": token.project}
+        added = (("authorization", f"Bearer {token.value}"), *billed.items())
+        headers = tuple(pair for pair in request.headers if pair[0] not in dict(added))
+        return replace(request, headers=(*headers, *added))
+
+    def _account_of(self, target: Target) -> _Account:
+        brought = target.secrets.get(_BROUGHT)
+        if brought is None:
+            return self._own
+        account = self._accounts.get(brought)
+        if account is None:
+            if len(self._accounts) >= _MOST:
+                self._accounts.pop(next(iter(self._accounts)), None)
+            account = self._accounts[brought] = _Account(None, {CREDENTIALS_VARIABLE: brought})
+        return account
 
 
 def _default() -> Any:

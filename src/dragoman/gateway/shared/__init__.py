@@ -1,1 +1,0 @@
-"""What several workers know together, through a Valkey or Redis server: leases of limits and budgets, cooldowns."""

@@ -1,0 +1,1 @@
+"""What several processes know together, through a Valkey or Redis server: leases of limits and budgets, cooldowns."""
