@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx2
 import openai
 import pytest
+from google import genai
 
 from support.demo_server import RunningDemo
 from support.gateway import RunningGateway, gateway
@@ -173,3 +175,25 @@ def test_a_stop_settles_what_it_does_not_wait_for(demo: RunningDemo, tmp_path: P
     with gateway(text, log=log) as second:
         assert spent(second, key) > 0
     assert "ended early" not in log.read_text()
+
+
+def test_every_client_sees_the_models_that_its_key_may_use(governed: RunningGateway) -> None:
+    key = issue(governed, models=["echo", "other"], aliases={"fast": "other"})
+    with client(governed, key) as asked:
+        assert [model.id for model in asked.models.list()] == ["echo", "other", "fast"]
+        assert asked.models.retrieve("echo").id == "echo"
+        with pytest.raises(openai.NotFoundError, match="no model is called 'silent'"):
+            asked.models.retrieve("silent")
+    with anthropic.Anthropic(base_url=governed.url, api_key=key, max_retries=0) as asked:
+        assert [(model.type, model.id) for model in asked.models.list()] == [
+            ("model", "echo"),
+            ("model", "other"),
+            ("model", "fast"),
+        ]
+        assert asked.models.retrieve("other").display_name == "other"
+    asked = genai.Client(api_key=key, http_options={"base_url": governed.url})
+    assert [model.name for model in asked.models.list()] == ["models/echo", "models/other", "models/fast"]
+    assert asked.models.get(model="echo").supported_actions == ["generateContent", "streamGenerateContent"]
+    asked.close()
+    with client(governed, MASTER) as asked:
+        assert {"echo", "other", "silent", "mixed"} <= {model.id for model in asked.models.list()}

@@ -54,6 +54,14 @@ def test_an_answer_takes_one_request_and_settles_once() -> None:
     assert [(a.error, a.ended is not None) for a in call.attempts] == [(None, True)]
 
 
+def test_who_hears_of_the_end_hears_how_long_every_attempt_took() -> None:
+    heard: list[list[bool]] = []
+    call = make_call()
+    call.watch(lambda ended: heard.append([attempt.ended is not None for attempt in ended.attempts]))
+    ask(call, fail(503), respond())
+    assert heard == [[True, True]]
+
+
 RETRIED = [*(fail(status) for status in (409, 429, 500, 502, 503, 529, 599)), closed(), TransportFailure("idle", "late")]
 RETRIED += [respond(b"<html>"), respond({"error": {"message": "busy", "code": 503}}), fail(504), fail(408)]
 

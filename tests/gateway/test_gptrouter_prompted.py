@@ -23,7 +23,7 @@ from dragoman.gateway.pipeline import Pipeline
 from dragoman.transport.gateway import gateway_transport
 from support.demo_server import demo_server
 from support.gateway import RunningGateway, gateway
-from support.requests import ask, client, events_of, streamed_text, text_of
+from support.requests import ask, client, events_of, streamed_text, text_of, until
 
 SYSTEM = {"role": "system", "content": "You speak of [topic]."}
 ASK = {"role": "user", "content": "Hello {{who}}"}
@@ -219,11 +219,11 @@ def test_who_has_no_key_learns_of_no_prompt(served: RunningGateway, stored: str)
 def test_everybody_sees_the_public_page_and_the_calls_of_all_faces_on_it(served: RunningGateway) -> None:
     assert ask(served.url, "openai", {"model": "echo", "messages": HI}, **KEY).status_code == 200
     with client(served.url) as session:
+        until(lambda: "up 100%" in session.get("/status/badge/chat_openai/echo.svg").text)
         page, badge = session.get("/status"), session.get("/status/badge/chat_openai/echo.svg")
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "chat_openai/echo" in page.text
     assert badge.headers["content-type"] == "image/svg+xml"
-    assert "up 100%" in badge.text
 
 
 def test_prompts_and_health_are_there_after_a_restart(tmp_path: Path) -> None:

@@ -159,6 +159,7 @@ def check(pieces: list[bytes], caplog, **options) -> None:
 
 
 @quick
+@example(b"POST http://x HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n", [])
 @example(b"POST /respond HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 3\r\n\r\nabc" * 3, [])
 @example(b"POST /asgi HTTP/1.1\r\nexpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n\r\n", [80])
 @given(mutated(), st.lists(st.integers(0, 2000), max_size=8))

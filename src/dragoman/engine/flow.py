@@ -133,13 +133,13 @@ def _attempts(call: Call, clock: Clock, wall: Clock, exchange: Exchange[Result],
             try:
                 result = yield from exchange(call, prepared, wall)
             except (TransportFailure, CallError) as problem:
-                error = attempt.error = _error_of(problem, prepared, len(attempts))
-            else:
-                _answered(call, session, result, clock)
-                return result
+                attempt.error = _error_of(problem, prepared, len(attempts))
             finally:
                 attempt.ended = clock()
-            session.failed(error, attempt.ended)
+            if attempt.error is None:
+                _answered(call, session, result, clock)
+                return result
+            session.failed(attempt.error, attempt.ended)
     except Exception as error:
         if rest is None:
             call.settle(Settlement(error=error))

@@ -6,6 +6,7 @@ Imported when the first such request comes, by `app`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,7 +14,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dragoman.core.errors import DragomanError
-from dragoman.gateway.pages import Page, Pages, key_error
+from dragoman.gateway import model_pages
+from dragoman.gateway.model_pages import Header
+from dragoman.gateway.pages import OwnPage, Page, Pages, key_error
+
+if TYPE_CHECKING:
+    from dragoman.gateway.governance.identity import Identity
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -25,15 +31,19 @@ def starlette_app(pages: Pages, inference: Mapping[str, tuple[str, ...]], more: 
     """
     posts = {spelling for ways in inference.values() for spelling in ways}
 
-    async def one_model(request: Request) -> Response:
-        refused = await _refusal(pages, request)
-        if refused is not None:
-            return refused
-        name = request.path_params["name"]
-        found = pages.model(name)
-        if found is None:
-            return _error(404, f"no model is called {name!r}; GET /v1/models lists them", "model_not_found")
-        return JSONResponse(found)
+    def one_model(at: str) -> Route:
+        async def answer(request: Request) -> Response:
+            try:
+                who = await _authorised(pages, request)
+            except DragomanError as error:
+                return _refused(error)
+            name, header = request.path_params["name"], _header(request)
+            found = pages.model(name, who, model_pages.gemini if at == "/v1beta/models" else model_pages.shape(header))
+            if found is None:
+                return _error(404, f"no model is called {name!r}; GET {at} lists them", "model_not_found")
+            return JSONResponse(found)
+
+        return Route(at + "/{name:path}", answer)
 
     async def not_found(request: Request, problem: Exception) -> Response:
         if request.url.path in posts:
@@ -46,30 +56,43 @@ def starlette_app(pages: Pages, inference: Mapping[str, tuple[str, ...]], more: 
 
     return Starlette(
         routes=[
-            *(Route(path, _endpoint(pages, page, guarded=False)) for path, page in pages.open.items()),
-            *(Route(path, _endpoint(pages, page, guarded=True)) for path, page in pages.guarded.items()),
-            Route("/v1/models/{name:path}", one_model),
-            Route("/models/{name:path}", one_model),
+            *(Route(path, _shown(page)) for path, page in pages.open.items()),
+            *(Route(path, _guarded(pages, page)) for path, page in pages.guarded.items()),
+            *map(one_model, pages.guarded),
             *more,
         ],
         exception_handlers={404: not_found, 405: not_allowed},
     )
 
 
-def _endpoint(pages: Pages, page: Page, *, guarded: bool) -> Endpoint:
-    async def answer(request: Request) -> Response:
-        return (await _refusal(pages, request) if guarded else None) or JSONResponse(page())
+def _shown(page: Page) -> Endpoint:
+    async def answer(_: Request) -> Response:
+        return JSONResponse(page())
 
     return answer
 
 
-async def _refusal(pages: Pages, request: Request) -> Response | None:
-    client = ":".join(map(str, request.client or ()))
-    try:
-        await pages.authorised(lambda name: request.headers.get(name.decode(), "").encode("latin-1") or None, client)
-    except DragomanError as error:
-        return Response(key_error(error), error.status_code, media_type="application/json")
-    return None
+def _guarded(pages: Pages, page: OwnPage) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        try:
+            who = await _authorised(pages, request)
+        except DragomanError as error:
+            return _refused(error)
+        return JSONResponse(page(who, _header(request)))
+
+    return answer
+
+
+async def _authorised(pages: Pages, request: Request) -> Identity | None:
+    return await pages.authorised(_header(request), ":".join(map(str, request.client or ())))
+
+
+def _header(request: Request) -> Header:
+    return lambda name: request.headers.get(name.decode(), "").encode("latin-1") or None
+
+
+def _refused(error: DragomanError) -> Response:
+    return Response(key_error(error), error.status_code, media_type="application/json")
 
 
 def _error(status: int, message: str, code: str) -> Response:

@@ -104,12 +104,15 @@ class GatewayProtocol(HttpToolsProtocol):
         if self.reading is REFUSED:
             return
         self.read_size = len(data)
+        upgraded = None
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._upgrade(data[upgrade.args[0] :])
+            upgraded = data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             self._refuse(reason(error))
+        if upgraded is not None:  # not above: there this exception would stand before what goes wrong in it
+            self._upgrade(upgraded)
         if self.reading is not NOTHING:
             self._await_more()
 
