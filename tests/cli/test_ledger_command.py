@@ -6,6 +6,8 @@ import asyncio
 import csv
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,18 @@ def test_rows_as_csv(database: str) -> None:
     assert [line["spend"] for line in lines] == ["0.001", "0.002", "0.003"]
     assert lines[1]["end_user"] == "'=cmd()", "no formula for a spreadsheet"
     assert json.loads(lines[1]["request_tags"]) == ["a", "b"]
+
+
+def test_who_reads_no_further_is_no_failure(database: str) -> None:
+    stored(database, *(row(number, user="u" * 200) for number in range(1, 400)))
+    export = [sys.executable, "-m", "dragoman", "ledger", "export", "--database", database]
+    with subprocess.Popen(export, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert b'"w-1"' in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize(

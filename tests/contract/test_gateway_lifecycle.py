@@ -52,6 +52,17 @@ def refuses(address: tuple[str, int]) -> bool:
     return False
 
 
+def test_a_hangup_ends_nothing_and_says_how_to_reload(upstream: GatedUpstream, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with serving(upstream, log) as running, ExitStack() as stack:
+        connection, asked = opened(running, upstream, "openai", stack)
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: "SIGHUP is ignored" in log.read_text())
+        asked.write(END)
+        asked.end()
+        read_until(connection, b"0\r\n\r\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_open_streams_are_finished_when_it_is_told_to_stop(
     upstream: GatedUpstream, tmp_path: Path, number: signal.Signals

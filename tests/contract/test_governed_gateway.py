@@ -32,6 +32,7 @@ models:
   - {{name: mixed, model: openai/echo, api_base: '{demo.url}/v1', api_key: k, order: 1}}
 server: {{api_key: {MASTER}, drain_seconds: 1}}
 governance: {{database: 'sqlite:///{folder}/ledger.db', journal: '{folder}/journal'}}
+guardrails: [{{name: no-pii, use: pii, action: mask, stage: before, default: false}}]
 """
 
 
@@ -175,6 +176,19 @@ def test_a_stop_settles_what_it_does_not_wait_for(demo: RunningDemo, tmp_path: P
     with gateway(text, log=log) as second:
         assert spent(second, key) > 0
     assert "ended early" not in log.read_text()
+
+
+@pytest.mark.parametrize("named", ["no-pii", ["no-pii"]])
+def test_a_key_is_under_the_guardrails_that_it_was_given(governed: RunningGateway, named: Any) -> None:
+    with client(governed, issue(governed, metadata={"guardrails": named})) as asked:
+        answer = asked.chat.completions.create(model="echo", messages=[{"role": "user", "content": "jane@example.com"}])
+    assert answer.choices[0].message.content == "[EMAIL]"
+
+
+@pytest.mark.parametrize("named", ["no_pii", ["no-pii", "nope"], 5, [5]])
+def test_a_key_whose_guardrail_is_not_there_asks_nothing(governed: RunningGateway, named: Any) -> None:
+    with pytest.raises(openai.PermissionDeniedError, match="is under a guardrail that is not there"):
+        ask(governed, issue(governed, metadata={"guardrails": named}))
 
 
 def test_every_client_sees_the_models_that_its_key_may_use(governed: RunningGateway) -> None:

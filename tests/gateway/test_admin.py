@@ -433,6 +433,20 @@ def test_a_confined_key_makes_nothing_wider(api: Callable[[Scenario], None]) -> 
     api(scenario)
 
 
+def test_nobody_but_an_admin_says_who_goes_first_in_the_queue(api: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        await api.post("/user/new", user_id="u", user_role="internal_user")
+        own = (await api.post("/key/generate", user_id="u", key_type="management"))["key"]
+        await api.refused(403, "POST", "/key/generate", {"metadata": {"priority": 0}}, key=own)
+        made = await api.post("/key/generate", user_id="u", metadata={"priority": 200})
+        for metadata in ({"priority": 1}, {}):
+            await api.refused(403, "POST", "/key/update", {"key": made["key"], "metadata": metadata}, key=own)
+        kept = {"key": made["key"], "metadata": {"priority": 200, "a": 1}}
+        assert (await api.ask("POST", "/key/update", kept, key=own)).status_code == 200
+
+    api(scenario)
+
+
 def test_keys_on_the_command_line(tmp_path: Path) -> None:
     database = ["--database", f"sqlite:///{tmp_path / 'gateway.db'}"]
     runner = CliRunner()

@@ -586,3 +586,40 @@ def test_what_was_taken_is_told_with_its_secrets(tmp_path: Path) -> None:
 
     asyncio.run(scenario())
     assert told == [[SECRET], [SECRET]]
+
+
+def test_the_environment_is_no_part_of_a_stored_model(simple: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        for info in ({"input_cost_per_token": "os.environ/HOME"}, {"description": "os.environ/HOME"}):
+            params = {"model": "openai/gpt-4o-mini"}
+            error = await api.refused(
+                400, "POST", "/model/new", {"model_name": "m", "litellm_params": params, "model_info": info}
+            )
+            assert "the gateway's environment is for the configuration file alone" in error["message"]
+
+    simple(scenario)
+
+
+def test_a_credential_takes_no_stored_key_to_its_own_address(simple: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        await api.post(
+            "/model/new", model_name="v", litellm_params={"model": "openai/x", "api_key": SECRET}, model_info={"id": "v"}
+        )
+        await api.post("/credentials", credential_name="away", credential_values={"api_base": "https://8.8.8.8/v1"})
+        changed = {"model_info": {"id": "v"}, "litellm_params": {"litellm_credential_name": "away"}}
+        error = await api.refused(400, "POST", "/model/update", changed)
+        assert "a stored secret goes only where it was given for" in error["message"]
+        both = {"model": "azure/x", "api_base": "https://8.8.8.8/", "api_key": SECRET, "litellm_credential_name": "away"}
+        await api.refused(400, "POST", "/model/new", {"model_name": "w", "litellm_params": both})
+        assert targets(api, "v") == [("openai/x", OPENAI, SECRET)]
+
+    simple(scenario)
+
+
+def test_a_stored_pattern_spoils_nobody_elses(simple: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        params = {"model": "azure/*"}  # whose address nobody knows
+        await api.refused(400, "POST", "/model/new", {"model_name": "azure/*", "litellm_params": params})
+        assert (await api.ask("POST", "/model/new", {"model_name": "*", "litellm_params": {"model": "*"}})).status_code == 200
+
+    simple(scenario)

@@ -123,6 +123,18 @@ def test_guesses_of_others_heed_the_cap(valkey: str) -> None:
     asyncio.run(scenario())
 
 
+def test_one_who_fails_over_a_message_goes_on_listening(valkey: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with workers(valkey) as (one, two):
+            two.valkey.hear(CHANNEL, lambda message: message.decode())
+            await one.valkey.publish(CHANNEL, b"\xff")
+            await one.valkey.publish("end", b"")
+            await two.heard.wait()
+
+    asyncio.run(scenario())
+    assert "A message of another worker could not be taken up" in caplog.text
+
+
 STRANGER = b'{"worker": "x", "group": "nobody", "deployment": "m#0", "why": "server", "seconds": 1}'
 
 

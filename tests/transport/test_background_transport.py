@@ -7,6 +7,7 @@ import gc
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -111,6 +112,25 @@ def test_who_waits_while_it_is_closed_is_told() -> None:
         transport.close()
         with pytest.raises(APIConnectionError, match="the client was closed"):
             waiting.result()
+
+
+def test_who_asks_while_it_is_closed_is_told_too() -> None:
+    async def nothing(_: Any) -> None: ...
+
+    def ask_on(transport: BackgroundTransport) -> None:
+        loop = transport._loop
+        with suppress(TransportFailure):
+            while loop is not None:
+                loop.run(nothing(None))
+
+    for _ in range(20):
+        transport = beside(Upstream())
+        transport.aside(nothing)
+        with ThreadPoolExecutor(4) as pool:
+            asking = [pool.submit(ask_on, transport) for _ in range(4)]
+            transport.close()
+            for each in asking:
+                each.result(30)
 
 
 def test_what_fails_there_fails_here() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -67,8 +68,21 @@ async def _write(rows: AsyncIterator[Row], output: IO[str], *, as_csv: bool) -> 
     from dragoman.gateway.admin.tables import Table, json_line  # noqa: PLC0415 - as above
 
     line = Table().line if as_csv else json_line
+    read = True
     async for row in rows:
-        output.write(line(answers.row(row)))
+        if read:
+            read = _printed(output, line(answers.row(row)))
+
+
+def _printed(output: IO[str], line: str) -> bool:
+    """Whether anybody still reads it."""
+    try:
+        output.write(line)
+        output.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())  # what is left in its buffer goes nowhere
+        return False
+    return True
 
 
 def with_store(database: str, work: Callable[[SqlStore], Awaitable[Any]]) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import signal
 import sys
 from tempfile import TemporaryDirectory
 
@@ -15,6 +17,8 @@ from dragoman.gateway.observing.observing import secrets
 from dragoman.gateway.observing.worker_files import VARIABLE
 from dragoman.gateway.server import bind, server, url
 from dragoman.gateway.workers import Supervisor, advice, run_worker
+
+logger = logging.getLogger("dragoman.gateway")
 
 
 def run(config: str | None, *, host: str | None, port: int | None, workers: int | None) -> None:
@@ -29,10 +33,16 @@ def run(config: str | None, *, host: str | None, port: int | None, workers: int 
     number = workers or gateway.config.server.workers
     address = url(listening, tls=gateway.config.server.ssl_certfile is not None)
     by = f" by {number} workers" if number > 1 else ""
-    click.echo(f"dragoman serves {len(gateway.policy.names)} models at {address}/v1{by} (stop with Ctrl-C)")
+
+    def tell() -> None:
+        click.echo(f"dragoman serves {len(gateway.policy.names)} models at {address}/v1{by} (stop with Ctrl-C)")
+
     if number == 1 and workers is None:
+        running.ready = tell
+        _keep_on_hangup()
         running.run(sockets=[listening])
         return
+    tell()
     for note in advice(gateway.config, gateway.policy, number):
         click.echo(f"note: {note}", err=True)
     command = [sys.executable, "-m", "dragoman", "serve", *(["--config", config] if config else [])]
@@ -41,6 +51,16 @@ def run(config: str | None, *, host: str | None, port: int | None, workers: int 
         status = asyncio.run(Supervisor(command, listening, number).run())
     if status:
         sys.exit(status)
+
+
+def _keep_on_hangup() -> None:
+    """Without a supervisor nothing can be reloaded; to end for being asked to would cut what is open."""
+    if hasattr(signal, "SIGHUP") and not sys.stdin.isatty():
+
+        def told(*_: object) -> None:
+            logger.warning("SIGHUP is ignored: a gateway that was started with --workers (1 will do) reloads its configuration")
+
+        signal.signal(signal.SIGHUP, told)
 
 
 def run_as_worker(config: str | None, descriptor: int) -> None:

@@ -53,13 +53,14 @@ class RouterSharing:
         """What is leased and not used goes back. The next call begins anew."""
         with self._beginning:
             loop, self._loop = self._loop, None
-            if loop is not None:
+            if loop is not None and self._thread.is_alive():  # after a fork there is no thread any more
                 _run(loop, self._sharing.stop())
                 loop.call_soon_threadsafe(loop.stop)
 
     def _begin(self) -> None:
         loop, self._sharing = asyncio.new_event_loop(), self._make(self._policy)
-        Thread(target=_forever, args=(loop,), name="dragoman-sharing", daemon=True).start()
+        self._thread = Thread(target=_forever, args=(loop,), name="dragoman-sharing", daemon=True)
+        self._thread.start()
         _run(loop, self._sharing.start())
         self._loop = loop
 

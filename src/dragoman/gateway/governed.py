@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dragoman.core.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -82,7 +84,10 @@ class Governed:
         governance.prices = prices = Prices(self._deployments)
         await self._check_template(entry)
         if entry.oidc is not None:
-            from dragoman.gateway.oidc import Tokens, fetch  # noqa: PLC0415 - as above
+            try:
+                from dragoman.gateway.oidc import Tokens, fetch  # noqa: PLC0415 - as above
+            except ModuleNotFoundError as missing:
+                raise ConfigurationError(f"governance.oidc: it needs {missing.name}: pip install 'dragoman[oidc]'") from None
 
             governance.tokens = Tokens(entry.oidc, fetch)
         try:

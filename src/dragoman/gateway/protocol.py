@@ -55,8 +55,7 @@ def _no_handler(_: object) -> None:
     raise LookupError("a refusal has no handler")
 
 
-_NO_ROUTE = Route(_no_handler)
-"""Of a request that was refused before anyone could know what it is for."""
+_NO_ROUTE = Route(_no_handler)  # of a request that was refused before anyone could know what it is for
 _DEFAULT_LIMITS = Limits()
 
 
@@ -104,14 +103,14 @@ class GatewayProtocol(HttpToolsProtocol):
         if self.reading is REFUSED:
             return
         self.read_size = len(data)
-        upgraded = None
+        upgraded = None  # acted on below: in the handler its exception would stand before what goes wrong then
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             upgraded = data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             self._refuse(reason(error))
-        if upgraded is not None:  # not above: there this exception would stand before what goes wrong in it
+        if upgraded is not None:
             self._upgrade(upgraded)
         if self.reading is not NOTHING:
             self._await_more()
@@ -430,9 +429,7 @@ class GatewayProtocol(HttpToolsProtocol):
             return _NO_ROUTE
 
     def _linger(self) -> None:
-        """Close after a refusal without resetting the connection: the client may still be sending, and a reset would overtake
-        the answer. What comes is dropped until the client closes, or its time as an idle connection is up.
-        """
+        """Close after a refusal without a reset, which would overtake the answer. What still comes is dropped."""
         if not self.transport.is_closing() and self.transport.can_write_eof():
             self.transport.write_eof()
 

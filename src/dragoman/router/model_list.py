@@ -386,7 +386,8 @@ def _checked_pattern(entry: _Entry) -> _Entry:
     if entry.group.count("*") != 1 or model.count("*") > 1:
         raise ConfigurationError(f"{entry.place}.model_name: {entry.group!r}: a pattern has one *, and its model one at most")
     _terms(entry, f"{entry.place}.litellm_params")
-    if "/" not in model and (entry.params.get("api_key") or entry.params.get("headers")) and not entry.params.get("api_base"):
+    secret = any(entry.params.get(name) for name in ("api_key", "headers", "extra_headers", "organization"))
+    if "/" not in model and secret and not entry.params.get("api_base"):
         raise ConfigurationError(
             f"{entry.place}.litellm_params.model: {model!r} may be any provider, so its key would go to whichever a caller "
             "names: name the provider, as in openai/*, or give api_base too"

@@ -9,6 +9,7 @@ a call does while it waits is the engine's. Used by `waiting`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,7 +53,8 @@ class Turn:
         self.called = True
         wake = self.wake
         if wake is not None:
-            wake()
+            with suppress(RuntimeError):  # the loop of who waited has closed: that is no trouble of who calls
+                wake()
 
 
 class FairQueue:

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from dragoman.core.chat import Usage
 from dragoman.core.errors import StreamInterruptedError
 
+_NONE = Usage()
 _Positive = Annotated[float, Meta(gt=0, le=1e6)]
 
 
@@ -33,7 +34,7 @@ class SlowStreamError(StreamInterruptedError):
 
     type = "slow_stream"
 
-    def __init__(self, message: str, *, usage: Usage, seconds: float, **context: Any) -> None:
+    def __init__(self, message: str, *, usage: Usage = _NONE, seconds: float = 0.0, **context: Any) -> None:
         super().__init__(message, code="slow", **context)
         self.usage = usage
         self.seconds = seconds

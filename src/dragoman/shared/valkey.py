@@ -157,6 +157,9 @@ class Valkey:
                 await self._listen(connected)
             except (RedisError, OSError, AwayError) as problem:
                 self._lost(problem)
+            except Exception as problem:  # whatever it is, this must not stop listening for good
+                logger.exception("What is shared failed; it begins anew")
+                self._lost(problem)
             connected.set()
             await asyncio.sleep(AGAIN)
 
@@ -188,4 +191,7 @@ class Valkey:
     async def _next(self, subscription: PubSub) -> None:
         message = await subscription.get_message(timeout=AGAIN)
         if message is not None:
-            self._heard[message["channel"]](message["data"])
+            try:
+                self._heard[message["channel"]](message["data"])
+            except Exception:
+                logger.exception("A message of another worker could not be taken up")

@@ -66,11 +66,11 @@ class _Loop:
     """The loop in its thread, and the transport that belongs to it."""
 
     def __init__(self, make: Callable[[], AsyncTransport]) -> None:
-        self._loop = loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=_forever, args=(loop,), name="dragoman-background", daemon=True)
-        self._thread.start()
         self.transport = make()
-        self._finish = weakref.finalize(self, _finish, loop, self._thread, self.transport)
+        self._work = work = _Work()
+        self._thread = threading.Thread(target=work.forever, name="dragoman-background", daemon=True)
+        self._thread.start()
+        self._finish = weakref.finalize(self, _finish, work, self._thread, self.transport)
 
     @property
     def runs(self) -> bool:
@@ -78,62 +78,82 @@ class _Loop:
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Its result, or what it raises."""
-        return _run(self._loop, work)
+        return self._work.run(work)
 
     def close(self) -> None:
         self._finish()
 
 
-def _forever(loop: asyncio.AbstractEventLoop) -> None:
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()
+class _Work:
+    """What threads have done in the loop. It knows nothing of who asks, so that it does not keep them alive."""
 
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._lock = threading.Lock()
+        self._taken = True
 
-def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Result]) -> Result:
-    tasks: list[asyncio.Task[Result]] = []
-    over = threading.Event()
+    def forever(self) -> None:
+        """Until `loop.stop`. What was begun until then comes to an end."""
+        try:
+            self.loop.run_forever()
+            with self._lock:
+                self._taken = False
+            self.loop.run_until_complete(_cancelled())
+        finally:
+            self.loop.close()
 
-    def begin() -> None:
-        tasks.append(loop.create_task(work))
-        tasks[0].add_done_callback(lambda _: over.set())
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        tasks: list[asyncio.Task[Result]] = []
+        over = threading.Event()
 
-    try:
-        loop.call_soon_threadsafe(begin)
-    except RuntimeError:
+        def begin() -> None:
+            tasks.append(self.loop.create_task(work))
+            tasks[0].add_done_callback(lambda _: over.set())
+
+        self._soon(begin, work)
+        try:
+            over.wait()
+        except BaseException:
+            with suppress(RuntimeError):  # the loop has closed, so all is over
+                self.loop.call_soon_threadsafe(lambda: tasks[0].cancel())  # noqa: PLW0108 - it may not have begun yet
+            over.wait()
+            if not tasks[0].cancelled():
+                tasks[0].exception()
+            raise
+        if tasks[0].cancelled():
+            raise TransportFailure("closed", _CLOSED)
+        return tasks[0].result()
+
+    def _soon(self, begin: Callable[[], None], work: Coroutine[Any, Any, Any]) -> None:
+        with self._lock:
+            if self._taken:
+                self.loop.call_soon_threadsafe(begin)
+                return
         work.close()
-        raise TransportFailure("closed", _CLOSED, sent=False) from None
-    try:
-        over.wait()
-    except BaseException:
-        loop.call_soon_threadsafe(lambda: tasks[0].cancel())  # noqa: PLW0108 - it may not have begun yet
-        over.wait()
-        if not tasks[0].cancelled():
-            tasks[0].exception()
-        raise
-    if tasks[0].cancelled():
-        raise TransportFailure("closed", _CLOSED)
-    return tasks[0].result()
+        raise TransportFailure("closed", _CLOSED, sent=False)
 
 
-def _finish(loop: asyncio.AbstractEventLoop, thread: threading.Thread, transport: AsyncTransport) -> None:
+def _finish(work: _Work, thread: threading.Thread, transport: AsyncTransport) -> None:
     if thread is threading.current_thread():  # its last task has let go of it
-        loop.stop()
+        work.loop.stop()
     elif thread.is_alive():
-        _run(loop, _end(transport))
-        loop.call_soon_threadsafe(loop.stop)
+        work.run(_end(transport))
+        work.loop.call_soon_threadsafe(work.loop.stop)
         thread.join()
 
 
 async def _end(transport: AsyncTransport) -> None:
+    await _cancelled()
+    await transport.aclose()
+    await asyncio.get_running_loop().shutdown_asyncgens()
+
+
+async def _cancelled() -> None:
     """Whoever waits for a task is told that it was cancelled."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await transport.aclose()
-    await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 _CLOSED = "the client was closed"

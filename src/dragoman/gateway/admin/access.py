@@ -12,6 +12,7 @@ from __future__ import annotations
 from dragoman.core.errors import PermissionDeniedError
 from dragoman.gateway.governance.identity import Identity
 from dragoman.gateway.governance.scopes import Scope
+from dragoman.gateway.standing import PRIORITY
 
 READ, MANAGE = "read", "manage"
 _GIVEN_BY_ADMINS = frozenset({"admin", "viewer"})
@@ -28,6 +29,12 @@ def check_role(identity: Identity, role: str) -> None:
     """Raises PermissionDeniedError for giving a role that reaches further than one's own."""
     if role in _GIVEN_BY_ADMINS and identity.role != "admin":
         raise PermissionDeniedError(f"only an admin may give the role {role}", attempts=0)
+
+
+def check_priority(identity: Identity, before: Scope, after: Scope) -> None:
+    """Raises PermissionDeniedError for another place in the router's queue than the one that was given."""
+    if identity.role != "admin" and before.metadata.get(PRIORITY) != after.metadata.get(PRIORITY):
+        raise PermissionDeniedError(f"metadata.{PRIORITY}: only an admin may say who goes first in the queue", attempts=0)
 
 
 def check_everything(identity: Identity, verb: str = READ) -> None:

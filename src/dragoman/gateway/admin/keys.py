@@ -30,6 +30,7 @@ async def create(desk: Desk, ask: Ask, asked: Asked) -> Any:
     bare = Scope(kind="key", id=new_id(), hint=keys.hint(text), created=ask.now, created_by=ask.identity.key.id)
     scope = shapes.changed(await placed(desk, ask, bare, asked), asked, ask.now)
     access.check(ask.identity, access.MANAGE, scope)
+    access.check_priority(ask.identity, bare, scope)
     _check_key(ask, scope)
     await desk.create(ask, scope, asked, keys.digest(text.encode()))
     return {"key": text, "token": keys.digest(text.encode()), **answers.scope(scope, 0, ask.now)}
@@ -92,6 +93,7 @@ async def _update(desk: Desk, ask: Ask, asked: Asked, scope: Scope) -> Any:
 async def _changed(desk: Desk, ask: Ask, asked: Asked, scope: Scope) -> Scope:
     new = shapes.changed(await placed(desk, ask, scope, asked), asked, ask.now)
     access.check(ask.identity, access.MANAGE, new)
+    access.check_priority(ask.identity, scope, new)
     _check_key(ask, new)
     return new
 

@@ -40,6 +40,7 @@ class Place(NamedTuple):
         bare = Scope(kind=self.kind, id=id_, created=ask.now, created_by=ask.identity.key.id)
         scope = shapes.changed(await keys.placed(desk, ask, bare, own), asked, ask.now)
         self._check(ask, scope)
+        access.check_priority(ask.identity, bare, scope)
         await desk.create(ask, scope, asked)
         answer = answers.scope(scope, 0, ask.now)
         if self.kind == "user" and asked.auto_create_key is True:
@@ -70,6 +71,7 @@ class Place(NamedTuple):
         own = msgspec.structs.replace(asked, **{self.id: msgspec.UNSET})
         scope = shapes.changed(await keys.placed(desk, ask, old, own), asked, ask.now)
         self._check(ask, scope)
+        access.check_priority(ask.identity, old, scope)
         if scope.organization != old.organization and (await self._inside(desk, old, "key")):
             raise ConflictError(
                 f"organization_id: this {self.kind} has keys, which stay where they are: move those", attempts=0

@@ -136,7 +136,7 @@ def facts_of(
         nano=nano,
         amounts=amounts,
         end_user=plain(end_user or _end_user(said))[:MAX_NAME],
-        tags=_split(tags) if tags else _tags(said),
+        tags=split_tags(tags) if tags else _tags(said),
         request_id=request_id,
         client=client,
         asked=call.alias or call.asked,
@@ -227,18 +227,19 @@ def _end_user(said: Said) -> str:
 
 def tags_of(call: Call, header: str) -> tuple[str, ...]:
     """Those of the header; else the body's, in `metadata.tags`."""
-    return _split(header) if header else _tags(_said(call))
+    return split_tags(header) if header else _tags(_said(call))
 
 
 def _tags(said: Said) -> tuple[str, ...]:
     metadata = said.get("metadata")
     tags = metadata.get("tags") if isinstance(metadata, dict) else None
     if isinstance(tags, str):
-        return _split(tags)
+        return split_tags(tags)
     return _bounded([tag for tag in tags if isinstance(tag, str)]) if isinstance(tags, list) else ()
 
 
-def _split(tags: str) -> tuple[str, ...]:
+def split_tags(tags: str) -> tuple[str, ...]:
+    """Those of a header."""
     return _bounded([tag.strip() for tag in tags.split(",")])
 
 

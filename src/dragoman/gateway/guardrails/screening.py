@@ -23,6 +23,7 @@ from dragoman.core.errors import (
     DragomanError,
     ErrorDetail,
     GuardrailRejectedError,
+    PermissionDeniedError,
     StreamInterruptedError,
 )
 from dragoman.core.events import Event
@@ -57,9 +58,9 @@ class Guardrails:
     def screening(self, call: Call, exchange: Exchange, who: Identity | None) -> Screening | None:
         """Those that hold for this call; None without any. What the client asks for in the body is taken out of it.
 
-        Raises BadRequestError for a name that nothing has.
+        Raises BadRequestError for a name that nothing has, and PermissionDeniedError where the key was given one.
         """
-        wanted = self._named(call, exchange) | _of_scopes(who)
+        wanted = self._named(call, exchange) | self._of_scopes(who)
         names = {call.model, call.asked, *(deployment.group for deployment in call.deployments)}  # an alias is no way around
         held = [guard for guard in self._guards if _holds(guard.terms, names, wanted)]
         return Screening(held, call, self._services) if held else None
@@ -75,18 +76,29 @@ class Guardrails:
                 raise BadRequestError(message, detail=ErrorDetail(message=message, param=FIELD), attempts=0)
         return set(names)
 
+    def _of_scopes(self, who: Identity | None) -> set[str]:
+        """Those that the key, its team or another of its scopes is under, by its metadata. What is none lets nobody in."""
+        found: set[str] = set()
+        for scope in who.scopes if who is not None else ():
+            said = scope.metadata.get(FIELD)
+            names = [said] if isinstance(said, str) else said or []
+            unknown = [name for name in names if name not in self._names] if isinstance(names, list) else [said]
+            if unknown:
+                kind, there = scope.kind.replace("_", " "), ", ".join(sorted(self._names))
+                raise PermissionDeniedError(
+                    f"the {kind} {scope.name} is under a guardrail that is not there: {str(unknown[0])[:80]!r}; "
+                    f"there are: {there}; tell the admin to mend its metadata.{FIELD}",
+                    attempts=0,
+                )
+            found.update(names)
+        return found
+
 
 def _checked(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         message = f"guardrails: expected an array of names, found {json.kind(value)}"
         raise BadRequestError(message, detail=ErrorDetail(message=message, param=FIELD), attempts=0)
     return value
-
-
-def _of_scopes(who: Identity | None) -> set[str]:
-    """Those that the key, its team or another of its scopes is under, by its metadata."""
-    lists = [scope.metadata.get(FIELD) for scope in who.scopes] if who is not None else []
-    return {str(name) for names in lists if isinstance(names, list) for name in names}
 
 
 def _holds(terms: Terms, names: set[str], wanted: set[str]) -> bool:

@@ -59,10 +59,10 @@ async def create_batch(asking: Asking) -> None:
     try:
         name = Marked(group, nano, "batch.jsonl").written(asking.mark)
         batch = await place.create(made.requests, name, marks(asking, group, nano))
-        await files.books.made(held, batch.id)
     except DragomanError as problem:
-        await files.books.refused(held, problem)
+        await files.books.failed(held, problem)
         raise
+    await files.books.made(held, batch.id)
     _respond(asking, _batch(asking, batch, place.target, group), made.warnings)
 
 

@@ -14,7 +14,8 @@ from dragoman.core.http import HttpRequest
 from dragoman.gateway.admission import END_USER, TAGS
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.governance import scopes
-from dragoman.gateway.governance.facts import Facts
+from dragoman.gateway.governance.facts import MAX_NAME, Facts, split_tags
+from dragoman.gateway.governance.ledger import plain
 from dragoman.gateway.raw.file_ids import Kind, Known
 from dragoman.gateway.raw.passing import Passing
 from dragoman.gateway.raw.upstream import Answer
@@ -97,8 +98,8 @@ class Asking:
             route=self.route,
             dialect=dialect,
             nano=nano,
-            end_user=end_user,
-            tags=tuple(filter(None, map(str.strip, tags.split(",")))),
+            end_user=plain(end_user)[:MAX_NAME],
+            tags=split_tags(tags),
             request_id=self.passing.identity.decode("latin-1"),
             client=self.exchange.client,
         )

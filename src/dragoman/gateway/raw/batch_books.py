@@ -18,7 +18,8 @@ from msgspec.structs import replace
 
 from dragoman.core.batches import ENDED, Batch
 from dragoman.core.chat import Usage
-from dragoman.core.errors import BadGatewayError, DragomanError, NotFoundError
+from dragoman.core.errors import APIConnectionError, BadGatewayError, DragomanError, NotFoundError
+from dragoman.core.http import TransportFailure
 from dragoman.engine.call import Attempt, Call, Settlement
 from dragoman.engine.price import price
 from dragoman.engine.usage import added
@@ -121,6 +122,11 @@ class BatchBooks:
         if batch is not None:
             await self._ended(batch, ledger.released(batch.row, error, self._clock()))
 
+    async def failed(self, batch: StoredBatch | None, error: DragomanError) -> None:
+        """It was not made, as far as we know. Where the provider may have taken it all the same, what is held stays held."""
+        if not isinstance(error, APIConnectionError) or _unsent(error.__cause__):
+            await self.refused(batch, error)
+
     async def find(self, provider: str, upstream: str) -> StoredBatch | None:
         governance = self._governance
         return None if governance is None else await governance.store.batch(provider, upstream)
@@ -134,7 +140,9 @@ class BatchBooks:
     async def closed(self, provider: str, batch: Batch) -> None:
         """As `seen`, waiting for it: before nothing can be learnt of it any more."""
         self.seen(provider, batch)
-        await self.settled()
+        closing = self._tasks.get(f"{provider} {batch.id}")
+        if closing is not None:
+            await asyncio.wait([closing])  # whoever leaves meanwhile cancels nothing
 
     def seen(self, provider: str, batch: Batch) -> None:
         """So far it is: if that is its end, its books are closed beside the request that has asked."""
@@ -148,7 +156,10 @@ class BatchBooks:
             return
         now = self._clock()
         for batch in await governance.store.due_batches(now, now + AGAIN, AT_ONCE):
-            await self.look(batch)
+            try:
+                await self.look(batch)
+            except Exception:  # one that cannot be looked at must not keep the others from their end
+                logger.exception("The batch %s is looked at again later", batch.id)
 
     async def look(self, batch: StoredBatch) -> None:
         """Ask the provider how far it is, and close its books if it has ended; or if nobody can say any more."""
@@ -221,6 +232,13 @@ class BatchBooks:
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = self._tasks[name] = asyncio.create_task(work, name="dragoman-batches")
         task.add_done_callback(lambda _: self._tasks.pop(name, None))
+
+
+def _unsent(failure: BaseException | None) -> bool:
+    """Whether the provider cannot have got the request."""
+    if isinstance(failure, TransportFailure):
+        return not failure.sent or failure.kind in {"connect", "connect_timeout"}
+    return isinstance(failure, ValueError)
 
 
 async def _taken(place: Place, batch: Batch) -> tuple[Usage | None, bool]:

@@ -121,7 +121,8 @@ async def create_batch(asking: Asking) -> None:
         raise BadRequestError("input_file_id: expected a file that was uploaded with purpose=batch", attempts=0)
     asking.allowed(known.group)
     kept = {name: value for name, value in body.items() if name != PROVIDER}
-    metadata = {**said, **marks(asking, known.group, known.nano)}
+    own = {name: text for name, text in said.items() if name not in {OWNER, MODEL, NANO}}
+    metadata = {**own, **marks(asking, known.group, known.nano)}
     data = json.encode({**kept, "input_file_id": known.id, "metadata": metadata})
     await _create(asking, target, known, data)
 
@@ -136,11 +137,14 @@ async def _create(asking: Asking, target: Target, known: Known, data: bytes) -> 
     books = asking.files.books
     facts = asking.facts(known.group, known.nano, DIALECT)
     held = await books.hold(asking.who, facts, asking.mark, target.provider.name)
+    taken = False
     try:
         stream = await asking.open(target, "/batches", data, _JSON)
         try:
-            answer, status = await stream.whole(), stream.head.status
-            if status < 300:
+            status = stream.head.status
+            taken = status < 300
+            answer = await stream.whole()
+            if taken:
                 await books.made(held, json.decode(edited(answer, itemgetter("id"), target)))
                 answer = edited(answer, lambda value: _batch(asking, value, target, known.group), target)
             else:
@@ -150,7 +154,8 @@ async def _create(asking: Asking, target: Target, known: Known, data: bytes) -> 
         finally:
             await stream.aclose()
     except DragomanError as problem:
-        await books.refused(held, problem)
+        if not taken:
+            await books.failed(held, problem)
         raise
 
 
@@ -162,11 +167,20 @@ def _batch(asking: Asking, value: dict[str, Any], target: Target, group: str) ->
     made = {**value, "id": ids.written("batch", Known(provider, value["id"], group), asking.owner)}
     said = value.get("metadata") or {}
     nano = said.get(NANO)
-    for field, held in (("input_file_id", int(nano) if nano else None), ("output_file_id", None), ("error_file_id", None)):
+    for field, held in (
+        ("input_file_id", _amount(nano)),
+        ("output_file_id", None),
+        ("error_file_id", None),
+    ):
         if value.get(field):
             made[field] = ids.written("file", Known(provider, value[field], group, held), asking.owner)
     metadata = {name: text for name, text in said.items() if name not in {OWNER, MODEL, NANO}}
     return {**made, "metadata": metadata or None}
+
+
+def _amount(nano: Any) -> int | None:
+    """Whoever has the provider's key may have written anything there."""
+    return int(nano) if isinstance(nano, str) and nano.isascii() and nano.isdigit() and len(nano) < 20 else None
 
 
 async def list_batches(asking: Asking) -> None:

@@ -16,6 +16,7 @@ from dragoman.gateway.store.base import Entry
 from dragoman.providers import registry
 from dragoman.providers.base import Target
 from dragoman.providers.credentials import SIGNED_WITH
+from dragoman.router.deployment import Deployment
 from dragoman.router.model_list import ModelList, Resolver, read_model_list
 from dragoman.transport.fast_request import check_headers
 
@@ -27,6 +28,8 @@ _SHORTEST = 8
 """Characters of a secret; what is shorter would hide words."""
 
 _ADDRESS = ("api_base", "base_url")
+_MOVES = ("model", "custom_llm_provider", NAMED, *_ADDRESS)
+"""Fields that say where a secret goes."""
 _HEADERS = ("headers", "extra_headers")
 _TEXTS = (*_ADDRESS, "api_key", "api_version", "model", "custom_llm_provider", "organization", "region_name", NAMED)
 _PLACES = ("aws_region_name", "vertex_project", "vertex_location")
@@ -84,6 +87,10 @@ def _read(model: Opened, credential: Opened | None, env: Mapping[str, str]) -> M
         provider = str(credential.entry.plain["credential_info"].get("custom_llm_provider") or "")
     _check(params, provider)
     given = {"model_name": model.entry.plain["model_name"], "litellm_params": params, "model_info": _info(model.entry)}
+    if any(text.startswith(_FROM_ENVIRONMENT) for text in _texts(given)):
+        raise ConfigurationError(
+            "model_info: the gateway's environment is for the configuration file alone: give the value itself"
+        )
     found = read_model_list([given], env=env)
     targets = [deployment.target for group in found.groups.values() for deployment in group]
     if any(_is_file(target) for target in targets):
@@ -109,9 +116,21 @@ def joined(base: ModelList, stored: Iterable[ModelList]) -> ModelList:
 
 
 def _one_after_another(resolvers: list[Resolver]) -> Resolver:
-    if len(resolvers) == 1:
-        return resolvers[0]
-    return lambda name: tuple(deployment for resolve in resolvers for deployment in resolve(name))
+    """All that any of them has: what one cannot resolve is no trouble of the others."""
+
+    def resolve(name: str) -> tuple[Deployment, ...]:
+        found: list[Deployment] = []
+        problems: list[DragomanError] = []
+        for resolver in resolvers:
+            try:
+                found += resolver(name)
+            except DragomanError as problem:
+                problems.append(problem)
+        if problems and not found:
+            raise problems[0]
+        return tuple(found)
+
+    return resolve
 
 
 def _info(entry: Entry) -> dict[str, Any]:
@@ -134,6 +153,9 @@ def _check(params: Mapping[str, Any], provider: str) -> None:
         raise ConfigurationError(f"litellm_params.{NAMED}: this credential is for {provider}, not for {row.name}")
 
 
+_SECRET = _CREDENTIAL - _SHOWN
+
+
 def _is_file(target: Target) -> bool:
     return not target.base_url.startswith(("http:", "https:")) and target.model.lower().endswith(".gguf")
 
@@ -145,6 +167,9 @@ def _check_apart(params: Mapping[str, Any], credential: Opened) -> None:
             raise ConfigurationError(
                 f"litellm_params.{name}: beside a credential this stands in the credential alone, so its key goes nowhere else"
             )
+    own = next((name for name in _SECRET if params.get(name) is not None), None)
+    if own is not None and any(credential.values.get(name) for name in _ADDRESS):
+        raise ConfigurationError(f"litellm_params.{own}: this would go to the address of the credential: give it there")
 
 
 # ------------------------------------------------------------------------------------------------ what is asked
@@ -196,7 +221,7 @@ def merged(old: Mapping[str, Any], given: Mapping[str, Any], place: str) -> dict
     """
     said = {name: value for name, value in given.items() if value != MASK or name not in old}
     new = with_given(old, said)
-    moved = next((name for name in ("model", "custom_llm_provider", *_ADDRESS) if _where(name, old) != _where(name, new)), None)
+    moved = next((name for name in _MOVES if _where(name, old) != _where(name, new)), None)
     kept = [name for name, value in new.items() if name not in said and _is_secret(name, value)]
     if moved is not None and kept:
         message = f"a stored secret goes only where it was given for: give {', '.join(kept)} anew beside it, or null"

@@ -129,9 +129,13 @@ class StoredModels:
         if name in self.base.aliases:
             raise wrong("model_name", f"{name!r} is an alias in the configuration file")
         try:
-            return self._read(model, credentials)
+            found = self._read(model, credentials)
+            for pattern, resolve in found.patterns:
+                if "/" in pattern:
+                    resolve(pattern.replace("*", "any"))
         except DragomanError as problem:
             raise refused(problem) from None
+        return found
 
     # inside
     def _open(self, entry: Entry) -> Opened:
@@ -157,7 +161,10 @@ class StoredModels:
             if not touched.isdisjoint((model.entry.reference, Reference(CREDENTIAL, model.values.get(NAMED, "")))):
                 self._read_again(model)
         served = [self._served[model.entry.id] for model in self.models if model.entry.id in self._served]
-        self._policy.use(joined(self.base, served))
+        try:
+            self._policy.use(joined(self.base, served))
+        except DragomanError as problem:  # a fallback of the file's, say, that leads to what cannot be served
+            logger.error("The stored models: %s; what was served before goes on", problem.message)  # noqa: TRY400 - it says what is wrong
         self._changed([word for each in (*self.models, *self.credentials) for word in each.words])
 
     def _read_again(self, model: Opened) -> None:
