@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.demo_server import RunningDemo
-from support.gated_upstream import GatedUpstream, gated_upstream
+from support.gated_upstream import Asked, GatedUpstream, gated_upstream
 from support.gateway import RunningGateway, gateway, workers_of
 from support.requests import ask, chat, client, connected, read_to_end, read_until, request_bytes, text_of, until
 from support.valkey import valkey_server
@@ -41,6 +41,23 @@ def upstream() -> Iterator[GatedUpstream]:
         yield running
 
 
+def begun(served: RunningGateway, upstream: GatedUpstream, stack: ExitStack) -> tuple[socket.socket, Asked]:
+    """A stream whose first piece has come."""
+    connection = stack.enter_context(connected(served.address, request_bytes("openai", chat("m", stream=True))))
+    asked = upstream.next()
+    asked.begin()
+    asked.write(PIECE)
+    read_until(connection, b"first")
+    return connection, asked
+
+
+def finished(connection: socket.socket, asked: Asked) -> None:
+    """It comes to its good end."""
+    asked.write(END)
+    asked.end()
+    assert read_to_end(connection).endswith(b"0\r\n\r\n")
+
+
 def test_a_worker_that_dies_is_replaced_and_the_others_go_on(demo: RunningDemo, tmp_path: Path) -> None:
     config = f"models: [{{name: echo, model: openai/echo, api_base: '{demo.url}/v1', api_key: k}}]\nserver: {{workers: 2}}"
     with gateway(config, log=tmp_path / "log") as served:
@@ -55,17 +72,11 @@ def test_a_worker_that_dies_is_replaced_and_the_others_go_on(demo: RunningDemo, 
 def test_open_streams_are_finished_when_it_is_told_to_stop(upstream: GatedUpstream, tmp_path: Path) -> None:
     config = f"models: [{{name: m, model: openai/m, api_base: '{upstream.url}/v1', api_key: k}}]\nserver: {{workers: 2}}"
     with gateway(config, log=tmp_path / "log") as served, ExitStack() as stack:
-        connection = stack.enter_context(connected(served.address, request_bytes("openai", chat("m", stream=True))))
-        asked = upstream.next()
-        asked.begin()
-        asked.write(PIECE)
-        read_until(connection, b"first")
+        connection, asked = begun(served, upstream, stack)
         until(lambda: len(workers_of(served)) == 2)
         served.process.send_signal(signal.SIGTERM)
         until(lambda: len(workers_of(served)) == 1)
-        asked.write(END)
-        asked.end()
-        assert read_to_end(connection).endswith(b"0\r\n\r\n")
+        finished(connection, asked)
         assert served.process.wait(60) == 0
     assert (tmp_path / "log").read_text() == ""
 
@@ -121,19 +132,13 @@ def test_a_bad_new_configuration_leaves_the_old_one_serving(demo: RunningDemo, t
 def test_a_stop_amid_a_reload_lets_answers_finish(upstream: GatedUpstream, tmp_path: Path) -> None:
     config = f"models: [{{name: m, model: openai/m, api_base: '{upstream.url}/v1', api_key: k}}]\nserver: {{workers: 2}}"
     with gateway(config, log=tmp_path / "log") as served, ExitStack() as stack:
-        connection = stack.enter_context(connected(served.address, request_bytes("openai", chat("m", stream=True))))
-        asked = upstream.next()
-        asked.begin()
-        asked.write(PIECE)
-        read_until(connection, b"first")
+        connection, asked = begun(served, upstream, stack)
         before = until(lambda: len(now := ready(served)) == 2 and now)
         served.process.send_signal(signal.SIGHUP)
         until(lambda: workers_of(served) - before)
         served.process.send_signal(signal.SIGTERM)
         until(lambda: len(workers_of(served)) == 1)
-        asked.write(END)
-        asked.end()
-        assert read_to_end(connection).endswith(b"0\r\n\r\n")
+        finished(connection, asked)
         assert served.process.wait(60) == 0
     assert (tmp_path / "log").read_text() == ""
 
@@ -141,11 +146,7 @@ def test_a_stop_amid_a_reload_lets_answers_finish(upstream: GatedUpstream, tmp_p
 def test_a_stop_waits_for_a_worker_that_a_reload_has_replaced(upstream: GatedUpstream, tmp_path: Path) -> None:
     config = f"models: [{{name: m, model: openai/m, api_base: '{upstream.url}/v1', api_key: k}}]\nserver: {{workers: 2}}"
     with gateway(config, log=tmp_path / "log") as served, ExitStack() as stack:
-        connection = stack.enter_context(connected(served.address, request_bytes("openai", chat("m", stream=True))))
-        asked = upstream.next()
-        asked.begin()
-        asked.write(PIECE)
-        read_until(connection, b"first")
+        connection, asked = begun(served, upstream, stack)
         before = until(lambda: len(now := ready(served)) == 2 and now)
         served.process.send_signal(signal.SIGHUP)
         until(lambda: len(ready(served) - before) == 2 and len(workers_of(served) & before) == 1)
@@ -154,9 +155,7 @@ def test_a_stop_waits_for_a_worker_that_a_reload_has_replaced(upstream: GatedUps
         until(lambda: workers_of(served) == {replaced})
         with pytest.raises(subprocess.TimeoutExpired):  # whoever waits for this process would end all others after it
             served.process.wait(1)
-        asked.write(END)
-        asked.end()
-        assert read_to_end(connection).endswith(b"0\r\n\r\n")
+        finished(connection, asked)
         assert served.process.wait(60) == 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman.core.batches import Batch, BatchResult
@@ -21,7 +22,10 @@ from dragoman.core.errors import (
     DragomanError,
     NotFoundError,
     PermissionDeniedError,
+    ResponseDecodeError,
+    Timeout,
 )
+from dragoman.core.http import TransportFailure
 from dragoman.dialects import openai_batches
 from dragoman.engine.call import Call
 from dragoman.gateway.governance import keys
@@ -32,8 +36,10 @@ from dragoman.gateway.governance.identity import Identity
 from dragoman.gateway.governance.scopes import Scope
 from dragoman.gateway.raw.batch_books import AGAIN, GIVEN_UP, BatchBooks
 from dragoman.gateway.raw.batch_lines import read_usage
-from dragoman.gateway.store.base import Filter, Store
+from dragoman.gateway.store.base import Filter, News, Store
+from dragoman.gateway.store.journal import FileJournal
 from dragoman.gateway.store.memory import MemoryStore
+from dragoman.gateway.store.shipping import Pace, Shipping
 from dragoman.gateway.store.sql import open_store
 from dragoman.router.deployment import Deployment, Terms
 from dragoman.shared.accounts import LeaseNeededError, Wanted
@@ -358,3 +364,111 @@ def test_where_workers_lease_what_batches_hold_is_off_the_limit() -> None:
     assert needed.value.wanted == (Wanted(counter, 30, 40),)
     with pytest.raises(BudgetExceededError):
         reserve(charges, 41, 0.0, whole=True)
+
+
+def test_one_whose_making_took_too_long_is_booked_once_and_holds_nothing_more(run: Callable[[Scenario], None]) -> None:
+    async def scenario(worker: Callable[[str, Provider], Worker]) -> None:
+        one = worker("w1", Provider(ENDED))
+        held = await one.makes(400_000, "")
+        one.now += AGAIN + 1
+        await one.books.turn()
+        await one.books.made(held, "batch_1")
+        assert [(row.outcome, row.charged) for row in await ledger(one)] == [("interrupted", 400_000)]
+        assert await one.store.reserved() == {}
+
+    run(scenario)
+
+
+CLOSED = TransportFailure("closed", "reset by peer")
+UNSENT = TransportFailure("connect", "refused", sent=False)
+
+
+@pytest.mark.parametrize(
+    "error, cause, held",
+    [
+        (APIConnectionError("it broke"), CLOSED, True),
+        (Timeout("silence", phase="first_token"), TransportFailure("first_token", "silence"), True),
+        (ResponseDecodeError("no JSON"), None, True),
+        (APIConnectionError("nobody there"), UNSENT, False),
+        (BadRequestError("no such file"), None, False),
+    ],
+    ids=repr,
+)
+def test_what_the_provider_may_have_taken_stays_held(error: DragomanError, cause: Exception | None, held: bool) -> None:
+    async def scenario() -> None:
+        one = Worker(await _stored(), "w", Provider(ENDED))
+        batch = await one.makes(700_000, "")
+        error.__cause__ = cause
+        await one.books.failed(batch, error)
+        assert await one.left() == (LIMIT - 700_000 if held else LIMIT)
+
+    asyncio.run(scenario())
+
+
+def test_one_that_cannot_be_looked_at_keeps_no_other_from_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    class Strange(Provider):
+        async def find(self, upstream: str) -> Batch:
+            if upstream == "strange":
+                raise KeyError("processing_status")
+            return msgspec.structs.replace(ENDED, id=upstream)
+
+    async def scenario() -> None:
+        one = Worker(await _stored(), "w", Strange(ENDED))
+        for upstream in ("strange", "batch_1", "batch_2"):
+            await one.makes(1000, upstream)
+        one.now += AGAIN + 1
+        await one.books.turn()
+        assert len(await ledger(one)) == 2
+
+    asyncio.run(scenario())
+    assert "is looked at again later" in caplog.text
+
+
+def test_what_is_held_while_a_worker_hears_of_others_is_not_forgotten(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        store = await _stored()
+        one, news, asked = Worker(store, "w", Provider(ENDED)), store.news, asyncio.Event()
+        shipping = Shipping(one.governance, store, FileJournal(tmp_path, "w"), pace=Pace(), clock=lambda: one.now)
+
+        async def slow(*given: Any, **named: Any) -> News:
+            found = await news(*given, **named)
+            asked.set()
+            await going_on.wait()
+            return found
+
+        going_on = asyncio.Event()
+        store.news = slow  # type: ignore[method-assign]  # as slow as a database
+        turn = asyncio.create_task(shipping.turn())
+        await asked.wait()
+        await one.makes(900_000)
+        going_on.set()
+        await turn
+        with pytest.raises(BudgetExceededError):
+            await one.makes(900_000, "batch_2")
+
+    asyncio.run(scenario())
+
+
+def test_who_leaves_cancels_the_end_of_no_batch() -> None:
+    class Slow(Provider):
+        async def results(self, batch: Batch) -> AsyncIterator[bytes]:
+            await going_on.wait()
+            async for line in super().results(batch):
+                yield line
+
+    going_on = asyncio.Event()
+
+    async def scenario() -> None:
+        one = Worker(await _stored(), "w", Slow(ENDED))
+        for upstream in ("batch_1", "batch_2"):
+            await one.makes(1000, upstream)
+        one.books.seen("openai", ENDED)
+        leaving = asyncio.create_task(one.books.closed("openai", msgspec.structs.replace(ENDED, id="batch_2")))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        going_on.set()
+        await one.books.settled()
+        assert len(await ledger(one)) == 2
+
+    asyncio.run(scenario())

@@ -332,6 +332,10 @@ def test_a_credential_for_one_provider_goes_to_no_other(simple: Callable[[Scenar
         error = await api.refused(400, "POST", "/model/new", {"model_name": "y", "litellm_params": params})
         assert "for openai, not for groq" in error["message"]
         await api.post("/model/new", model_name="y", litellm_params={**params, "model": "openai/*"})
+        moved = {"credential_info": {"custom_llm_provider": "groq"}}
+        error = await api.refused(400, "PATCH", "/credentials/c", moved)
+        assert error["param"] == "credential_info.custom_llm_provider"
+        assert "give api_key anew beside it" in error["message"]
 
     simple(scenario)
 
@@ -612,6 +616,14 @@ def test_a_credential_takes_no_stored_key_to_its_own_address(simple: Callable[[S
         both = {"model": "azure/x", "api_base": "https://8.8.8.8/", "api_key": SECRET, "litellm_credential_name": "away"}
         await api.refused(400, "POST", "/model/new", {"model_name": "w", "litellm_params": both})
         assert targets(api, "v") == [("openai/x", OPENAI, SECRET)]
+
+    simple(scenario)
+
+
+def test_who_lives_on_this_machine_by_itself_is_refused(simple: Callable[[Scenario], None]) -> None:
+    async def scenario(api: Api) -> None:
+        error = await api.refused(400, "POST", "/model/new", {"model_name": "m", "litellm_params": {"model": "ollama/x"}})
+        assert error["message"].startswith("litellm_params.model: localhost is an address of a private network")
 
     simple(scenario)
 

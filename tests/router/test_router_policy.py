@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from random import Random
 from threading import Lock, Thread
+from typing import Any
 
 import pytest
 
 from dragoman.core.errors import ConfigurationError, NotFoundError
 from dragoman.router.balance import SimpleShuffle
+from dragoman.router.deployment import Deployment
 from dragoman.router.direct import Exhausted
 from dragoman.router.fallback import Fallbacks, read_hops
 from dragoman.router.guarded import Guarded
@@ -196,3 +198,15 @@ def test_a_session_tells_what_its_latest_attempt_has_different_and_who_is_left_o
     session.next(0.0)
     assert session.changes == {"user": "x"}
     assert [drop.deployment for drop in session.drops(0.0)] == ["a"]
+
+
+def test_another_list_leaves_what_is_known_of_deployments_behind_a_pattern() -> None:
+    models = read_model_list([{"model_name": "demo/*", "litellm_params": {"model": "demo/*", "rpm": 1}}], env={})
+    policy = Policy(models)
+
+    def asked(now: float) -> Any:
+        return policy.begin(RequestFacts(group="demo/x"), Random(1)).next(now)
+
+    assert isinstance(asked(1.0), Deployment)
+    policy.use(models)
+    assert not isinstance(asked(1.1), Deployment), "one a minute, and that was asked"

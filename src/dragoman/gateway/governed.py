@@ -126,8 +126,7 @@ class Governed:
             private=entry.private_addresses == "allow",
             changed=changed,
         )
-        await self._stored.start()
-        self._shipping.watching = self._stored.hear
+        await self._shipping.watch(self._stored.start, self._stored.hear)
 
     def _deployments(self, name: str) -> tuple[Deployment, ...]:
         group = self._pipeline.policy.find(name)

@@ -60,7 +60,8 @@ class Pages:
 
     def model(self, name: str, who: Identity | None, shape: Shape) -> Any:
         """One model of the list; None when it is not in it."""
-        return shape(name, self._started) if name in self._usable(who) else None
+        known = [name] if name in self._policy.names else []
+        return shape(name, self._started) if name in model_pages.usable(known, who) else None
 
     def _usable(self, who: Identity | None) -> list[str]:
         return model_pages.usable(self._policy.names, who)

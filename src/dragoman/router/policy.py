@@ -7,6 +7,7 @@ is kept. It raises for unknown names and bad settings; everything else is the se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from random import Random
 from typing import Any
@@ -49,6 +50,7 @@ class Policy:
         self._nodes: dict[str, Node] = {}
         self._groups: dict[str, Group] = {}
         self._resolved: dict[str, Group] = {}
+        self._behind: dict[str, Node] = {}
         self._aliases: dict[str, str] = {}
         self._patterns: tuple[tuple[str, Resolver], ...] = ()
         self.queues = Queues()
@@ -121,6 +123,7 @@ class Policy:
         """The list that was taken last."""
         self._aliases = dict(models.aliases)
         self._patterns = tuple(models.patterns)
+        names, self._behind = tuple(self._resolved), {node.deployment.id: node for node in self._all()}
         self._resolved.clear()
         nodes = {}
         for deployments in models.groups.values():
@@ -131,6 +134,10 @@ class Policy:
             name: self._group(name, tuple(nodes[deployment.id] for deployment in deployments))
             for name, deployments in models.groups.items()
         }
+        for name in names:  # what stands behind patterns, with what is known of it
+            with suppress(DragomanError):
+                self.group(name)
+        self._behind = {}
         self.queues.call_all()
 
     def configure(self, settings: Settings) -> None:
@@ -206,7 +213,7 @@ class Policy:
 
     def _node(self, deployment: Deployment) -> Node:
         """What is known is kept while the target and terms are the same."""
-        known = self._nodes.get(deployment.id)
+        known = self._nodes.get(deployment.id) or self._behind.get(deployment.id)
         if known is not None and known.deployment.target == deployment.target and known.terms == deployment.terms:
             return known
         return Node(deployment, self._facts_of(deployment) if self._facts_of else None, self.settings, self._limits_of)

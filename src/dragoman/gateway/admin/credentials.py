@@ -19,6 +19,7 @@ from dragoman.gateway.store.base import Entry
 from dragoman.gateway.stored import models
 from dragoman.gateway.stored.models import CREDENTIAL, Opened, wrong
 
+PROVIDER = "custom_llm_provider"
 _PathName = Annotated[str, Meta(max_length=128, pattern=r"^[^/\x00-\x1f\x7f]*$")]
 
 
@@ -62,6 +63,9 @@ async def update(desk: Desk, ask: Ask) -> Any:
     old = (await desk.stored()).find(CREDENTIAL, name)
     info = models.with_given(old.entry.plain["credential_info"], asked.credential_info)
     values = models.merged(old.values, asked.credential_values, "credential_values")
+    if info.get(PROVIDER) != old.entry.plain["credential_info"].get(PROVIDER):
+        anew = {name: value for name, value in asked.credential_values.items() if value != models.MASK}
+        models.check_given(values, anew, f"credential_info.{PROVIDER}")
     entry = msgspec.structs.replace(old.entry, plain={"credential_info": info}, updated=ask.now)
     shown = await _put(desk, ask, Opened(entry, values), asked, over=old.entry)
     return {"success": True, "message": "Credential updated successfully", **shown}

@@ -113,6 +113,8 @@ async def _put(desk: Desk, ask: Ask, model: Opened, asked: ModelAsked, *, over: 
     entry = stored.sealed(model)
     warnings = stored.check(model)
     await check_addresses(stored, model, "litellm_params")
+    for url in () if stored.private else stored.own_addresses(model):
+        addresses.check_own(url, "litellm_params.model")
     names = {"litellm_params": [*asked.litellm_params], "model_info": [*asked.model_info]}
     detail = msgspec.json.encode({"model_name": entry.plain["model_name"], **names}).decode()
     await desk.store.put_entry(entry, desk.change(ask, "update" if over else "create", entry, detail), over=over)

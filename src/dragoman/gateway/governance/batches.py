@@ -42,7 +42,11 @@ class BatchStore(Protocol):
     """What is asked of a store for batches. Raises ServiceUnavailableError when it cannot be reached."""
 
     async def put_batch(self, batch: StoredBatch) -> None:
-        """A new one, or the same with more known of it, until it has ended. So long it holds what its row says."""
+        """A new one. Until it ends it holds what its row says."""
+        ...
+
+    async def keep_batch(self, batch: StoredBatch) -> bool:
+        """The same with more known of it; False, and nothing is done, where it has ended meanwhile."""
         ...
 
     async def end_batch(self, batch: StoredBatch, now: float) -> Mapping[CounterKey, int] | None:

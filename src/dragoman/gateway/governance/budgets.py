@@ -184,6 +184,11 @@ class Book:
             found.reserved = self._reserved.get(found.key, 0)
         return found
 
+    @property
+    def reserved(self) -> bool:
+        """Whether batches hold anything, by what was heard last."""
+        return bool(self._reserved)
+
     def reserve(self, held: Mapping[CounterKey, int]) -> None:
         """What batches hold, now: of all workers, in all windows."""
         self._reserved = held

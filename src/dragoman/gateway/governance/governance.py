@@ -11,6 +11,7 @@ which is memory of the kernel's, and from there to the store by `shipping`. Time
 
 from __future__ import annotations
 
+from asyncio import Lock
 from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import NamedTuple, Protocol
@@ -131,6 +132,7 @@ class Governance:
         self._alerted = alerted
         self._count = 0
         self._elsewhere: set[CounterKey] = set()
+        self.reserving = Lock()  # held from reading what batches hold until `book` has it: an older answer comes never last
 
     # who
     def trust(self, key: str) -> None:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from dragoman.core.batches import ENDED, Batch
 from dragoman.core.chat import Usage
-from dragoman.core.errors import APIConnectionError, BadGatewayError, DragomanError, NotFoundError
+from dragoman.core.errors import APIConnectionError, BadGatewayError, DragomanError, NotFoundError, ResponseDecodeError
 from dragoman.core.http import TransportFailure
 from dragoman.engine.call import Attempt, Call, Settlement
 from dragoman.engine.price import price
@@ -96,7 +96,7 @@ class BatchBooks:
         made = False
         try:
             await governance.store.put_batch(batch)
-            governance.book.reserve(await governance.store.reserved())
+            await _heard(governance)
             made = True
         finally:
             governance.returned(hold, counted=made)
@@ -114,8 +114,10 @@ class BatchBooks:
 
     async def made(self, batch: StoredBatch | None, upstream: str) -> None:
         """The provider has taken it, and calls it so."""
-        if batch is not None and self._governance is not None:
-            await self._governance.store.put_batch(replace(batch, upstream=upstream, due=self._clock() + AGAIN))
+        if batch is None or self._governance is None:
+            return
+        if not await self._governance.store.keep_batch(replace(batch, upstream=upstream, due=self._clock() + AGAIN)):
+            logger.warning("The making of the batch %s took so long that it is booked as interrupted", upstream)
 
     async def refused(self, batch: StoredBatch | None, error: DragomanError) -> None:
         """The provider has not taken it."""
@@ -124,7 +126,8 @@ class BatchBooks:
 
     async def failed(self, batch: StoredBatch | None, error: DragomanError) -> None:
         """It was not made, as far as we know. Where the provider may have taken it all the same, what is held stays held."""
-        if not isinstance(error, APIConnectionError) or _unsent(error.__cause__):
+        unsure = isinstance(error, APIConnectionError) and not _unsent(error.__cause__)
+        if not unsure and not isinstance(error, ResponseDecodeError):
             await self.refused(batch, error)
 
     async def find(self, provider: str, upstream: str) -> StoredBatch | None:
@@ -209,7 +212,7 @@ class BatchBooks:
         over = await governance.directory.over(row.charges, row.began) if row.charged else {}
         totals = await governance.store.end_batch(replace(batch, row=row, due=None), self._clock())
         governance.counted([row], totals or {}, over)
-        governance.book.reserve(await governance.store.reserved())
+        await _heard(governance)
         return totals is not None
 
     def _call(self, batch: StoredBatch) -> Call:
@@ -232,6 +235,12 @@ class BatchBooks:
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = self._tasks[name] = asyncio.create_task(work, name="dragoman-batches")
         task.add_done_callback(lambda _: self._tasks.pop(name, None))
+
+
+async def _heard(governance: Governance) -> None:
+    """Know what all batches hold by now."""
+    async with governance.reserving:
+        governance.book.reserve(await governance.store.reserved())
 
 
 def _unsent(failure: BaseException | None) -> bool:

@@ -155,9 +155,14 @@ class MemoryStore:
 
     # batches
     async def put_batch(self, batch: StoredBatch) -> None:
+        self._batches[batch.id] = batch
+
+    async def keep_batch(self, batch: StoredBatch) -> bool:
         known = self._batches.get(batch.id)
-        if known is None or known.due is not None:
-            self._batches[batch.id] = batch
+        if known is None or known.due is None:
+            return False
+        self._batches[batch.id] = batch
+        return True
 
     async def end_batch(self, batch: StoredBatch, now: float) -> Mapping[CounterKey, int] | None:
         known = self._batches.get(batch.id)

@@ -5,12 +5,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
 REVISION = "0004"
 """The last migration: after it the tables are these."""
+
+
+def _counter_key() -> list[Column[Any]]:
+    """Those of a `budgets.CounterKey`."""
+    widths = {"kind": 16, "id": 260, "part": 280, "window": 64}
+    return [Column(name, String(width), primary_key=True) for name, width in widths.items()]
+
 
 scopes = Table(
     "scopes",
@@ -79,10 +88,7 @@ ledger_tags = Table(
 counters = Table(
     "counters",
     metadata,
-    Column("kind", String(16), primary_key=True),
-    Column("id", String(260), primary_key=True),
-    Column("part", String(280), primary_key=True),
-    Column("window", String(64), primary_key=True),
+    *_counter_key(),
     Column("nano", BigInteger, nullable=False),
     Column("moved", Double, nullable=False),
     Index("counters_moved", "moved"),
@@ -92,10 +98,7 @@ holds = Table(
     "holds",
     metadata,
     Column("worker", String(64), primary_key=True),
-    Column("kind", String(16), primary_key=True),
-    Column("id", String(260), primary_key=True),
-    Column("part", String(280), primary_key=True),
-    Column("window", String(64), primary_key=True),
+    *_counter_key(),
     Column("nano", BigInteger, nullable=False),
     Column("until", Double, nullable=False),
 )
@@ -134,10 +137,7 @@ batch_holds = Table(
     "batch_holds",
     metadata,
     Column("batch", String(64), primary_key=True),
-    Column("kind", String(16), primary_key=True),
-    Column("id", String(260), primary_key=True),
-    Column("part", String(280), primary_key=True),
-    Column("window", String(64), primary_key=True),
+    *_counter_key(),
     Column("nano", BigInteger, nullable=False),
 )
 

@@ -167,6 +167,14 @@ class Shipping:
             await recover(self.store, self._journal.folder, now)
             self._governance.sweep(now)
 
+    async def watch(
+        self, start: Callable[[], Awaitable[None]], watching: Callable[[Sequence[Change]], Awaitable[None]]
+    ) -> None:
+        """`watching` is told of all that changes after what `start` has read."""
+        async with self._hearing:
+            await start()
+            self.watching = watching
+
     async def hear(self) -> None:
         """Forget what was changed, here or by another worker. The admin API calls it, so that its changes hold at once."""
         async with self._hearing:  # else what was read first might be taken up last
@@ -178,15 +186,17 @@ class Shipping:
 
     async def _share(self, news: News, now: float) -> None:
         """What is held is read before what it has become, so that it may be there twice for a turn, and is never missing."""
-        mine, store = self._governance.held(), self.store
-        held: Mapping[CounterKey, int] = {}
-        reserved = await store.reserved() if news.reserved else {}
-        if news.held or mine or self._told:
-            held = await store.share(self._journal.worker, mine, now + self._pace.held, now)
-            self._told = bool(mine)
-        moved = await store.moved(self._shared - SKEW) if any(news) else {}
-        self._governance.others(held, moved)
-        self._governance.book.reserve(reserved)
+        governance, store = self._governance, self.store
+        async with governance.reserving:
+            mine = governance.held()
+            held: Mapping[CounterKey, int] = {}
+            reserved = await store.reserved() if news.reserved or governance.book.reserved else {}
+            if news.held or mine or self._told:
+                held = await store.share(self._journal.worker, mine, now + self._pace.held, now)
+                self._told = bool(mine)
+            moved = await store.moved(self._shared - SKEW) if any(news) else {}
+            governance.others(held, moved)
+            governance.book.reserve(reserved)
         self._shared = now
 
     async def _run(self) -> None:

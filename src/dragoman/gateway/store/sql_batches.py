@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dragoman.gateway.governance.batches import StoredBatch
 from dragoman.gateway.governance.budgets import CounterKey
 from dragoman.gateway.store import schema
-from dragoman.gateway.store.sql_ledger import LedgerSql, appended, insert
+from dragoman.gateway.store.sql_ledger import LedgerSql, appended
 
 KEPT = 60 * 86400
 """Seconds that a batch which has ended can be listed; no provider keeps its results that long."""
@@ -22,25 +22,23 @@ class BatchesSql(LedgerSql):
     """See `base.Store`."""
 
     async def put_batch(self, batch: StoredBatch) -> None:
-        columns = _columns(batch)
         held = [{"batch": batch.id, "nano": batch.row.held, **key._asdict()} for key in batch.row.charges]
         async with self.writing() as connection:
-            statement, open_ = insert(connection, schema.batches), schema.batches.c.due.is_not(None)
-            upsert = statement.on_conflict_do_update(index_elements=["id"], set_=columns, where=open_)
-            await connection.execute(upsert, [columns])
+            await connection.execute(schema.batches.insert(), [_columns(batch)])
             if held:
-                await connection.execute(insert(connection, schema.batch_holds).on_conflict_do_nothing(), held)
+                await connection.execute(schema.batch_holds.insert(), held)
+
+    async def keep_batch(self, batch: StoredBatch) -> bool:
+        async with self.writing() as connection:
+            return await _kept(connection, batch)
 
     async def end_batch(self, batch: StoredBatch, now: float) -> Mapping[CounterKey, int] | None:
         table, holds = schema.batches, schema.batch_holds
-        columns = _columns(batch)
         async with self.writing() as connection:
-            there = table.c.id == batch.id
-            ended = await connection.execute(table.update().where(there, table.c.due.is_not(None)).values(columns))
-            if not ended.rowcount:
+            if not await _kept(connection, batch):
                 return None
             if not batch.upstream:
-                await connection.execute(table.delete().where(there))
+                await connection.execute(table.delete().where(table.c.id == batch.id))
             await connection.execute(holds.delete().where(holds.c.batch == batch.id))
             return await appended(connection, [batch.row], now)
 
@@ -75,6 +73,13 @@ class BatchesSql(LedgerSql):
         query = select(*key, func.sum(table.nano)).group_by(*key)
         async with self.reading() as connection:
             return {CounterKey(*line[:4]): int(line[4]) for line in await connection.execute(query)}
+
+
+async def _kept(connection: AsyncConnection, batch: StoredBatch) -> bool:
+    """As `keep_batch`."""
+    table = schema.batches
+    change = table.update().where(table.c.id == batch.id, table.c.due.is_not(None)).values(_columns(batch))
+    return bool((await connection.execute(change)).rowcount)
 
 
 async def _claimed(connection: AsyncConnection, id_: str, now: float, until: float) -> bool:

@@ -30,11 +30,18 @@ async def check(url: str, field: str) -> None:
     except (OSError, UnicodeError):
         return
     if not all(is_public(str(place[4][0])) for place in found):
-        raise _refused(
-            field,
-            f"{parts.hostname} is an address of a private network, which the admin API may not point the gateway at: write "
-            "the model into the configuration file, or set governance.private_addresses to allow",
-        )
+        raise _private(field, parts.hostname)
+
+
+def check_own(url: str, field: str) -> None:
+    """As `check`, of an address that a provider has by itself: no name server is asked for those."""
+    host = urlsplit(url).hostname or ""
+    try:
+        inside = host == "localhost" or not is_public(host)
+    except ValueError:  # a name
+        inside = False
+    if inside:
+        raise _private(field, host)
 
 
 def is_public(text: str) -> bool:
@@ -50,6 +57,14 @@ def _inner(address: IPv6Address) -> list[IPv4Address]:
     if address in _NAT64:
         carried.append(IPv4Address(int(address) & 0xFFFFFFFF))
     return [inner for inner in carried if inner is not None]
+
+
+def _private(field: str, host: str) -> BadRequestError:
+    return _refused(
+        field,
+        f"{host} is an address of a private network, which the admin API may not point the gateway at: write "
+        "the model into the configuration file, or set governance.private_addresses to allow",
+    )
 
 
 def _refused(field: str, message: str) -> BadRequestError:

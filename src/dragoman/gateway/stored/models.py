@@ -222,11 +222,16 @@ def merged(old: Mapping[str, Any], given: Mapping[str, Any], place: str) -> dict
     said = {name: value for name, value in given.items() if value != MASK or name not in old}
     new = with_given(old, said)
     moved = next((name for name in _MOVES if _where(name, old) != _where(name, new)), None)
-    kept = [name for name, value in new.items() if name not in said and _is_secret(name, value)]
-    if moved is not None and kept:
-        message = f"a stored secret goes only where it was given for: give {', '.join(kept)} anew beside it, or null"
-        raise wrong(f"{place}.{moved}", message)
+    if moved is not None:
+        check_given(new, said, f"{place}.{moved}")
     return new
+
+
+def check_given(values: Mapping[str, Any], said: Mapping[str, Any], moved: str) -> None:
+    """Raises BadRequestError for a secret that is not among what was said anew, where the field `moved` takes it elsewhere."""
+    kept = [name for name, value in values.items() if name not in said and _is_secret(name, value)]
+    if kept:
+        raise wrong(moved, f"a stored secret goes only where it was given for: give {', '.join(kept)} anew beside it, or null")
 
 
 def with_given(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -124,6 +124,12 @@ class StoredModels:
                 raise ConflictError(said, attempts=0) from None
         return ()
 
+    def own_addresses(self, model: Opened) -> set[str]:
+        """Where its providers would be asked, by whatever says so. Raises BadRequestError."""
+        found = self._checked(model, self._credentials)
+        targets = [deployment.target for group in found.groups.values() for deployment in group]
+        return {target.base_url for target in targets if target.base_url.startswith("http")}
+
     def _checked(self, model: Opened, credentials: Mapping[str, Opened]) -> ModelList:
         name = model.entry.plain["model_name"]
         if name in self.base.aliases:
